@@ -1,0 +1,28 @@
+# What every target of the project is compiled with.
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# Everything lands in two folders, and finds its libraries there or beside itself when the folders are moved together.
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+
+set(NSAMETA_SANITIZE "" CACHE STRING "Sanitizers for all host code, e.g. address,undefined or thread")
+
+add_library(nsameta_flags INTERFACE)
+target_compile_options(nsameta_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror>)
+target_include_directories(nsameta_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core/include)
+target_link_options(nsameta_flags INTERFACE LINKER:--no-undefined)
+if(NSAMETA_SANITIZE)
+  target_compile_options(nsameta_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${NSAMETA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+  target_link_options(nsameta_flags INTERFACE -fsanitize=${NSAMETA_SANITIZE})
+endif()

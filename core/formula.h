@@ -1,0 +1,83 @@
+// The integer formulas of the metadata, shared by host and device so that every backend computes the same bits.
+// Sums wrap like int32: they are computed in unsigned or 64-bit arithmetic and truncated.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__) || defined(__HIPCC__) || defined(__HIP__)
+#define NSAMETA_HD __host__ __device__
+#else
+#define NSAMETA_HD
+#endif
+
+namespace nsameta::formula {
+
+NSAMETA_HD constexpr std::int32_t wrap_add(std::int32_t a, std::int32_t b) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+}
+
+NSAMETA_HD constexpr std::int32_t wrap_sub(std::int32_t a, std::int32_t b) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
+}
+
+// x(x+1)/2 modulo 2^32, also for negative x; one factor is halved first, so that no bit is lost.
+NSAMETA_HD constexpr std::uint32_t triangle(std::int32_t x) {
+  const auto u = static_cast<std::uint32_t>(x);
+  const auto half = static_cast<std::uint32_t>(x >> 1);
+  return (u & 1U) != 0 ? u * (half + 1U) : half * (u + 1U);
+}
+
+// How many of x visible keys the sparse kernel reads: dsa(x) in nsameta.h.
+struct sparsity {
+  std::int32_t topk;
+  std::int32_t kpool;
+  std::int32_t linear_last;  // dsa(x) == x up to here
+
+  NSAMETA_HD static constexpr sparsity make(std::int32_t topk, std::int32_t kpool) {
+    const std::int64_t last = kpool <= 1 ? topk : (std::int64_t{topk} / kpool + 1) * kpool - 1;
+    return {topk, kpool, last > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(last)};
+  }
+};
+
+// dsa(x). Identity for negative x.
+NSAMETA_HD constexpr std::int32_t dsa(std::int32_t x, const sparsity& s) {
+  if (x <= s.linear_last) return x;
+  if (s.kpool <= 1) return s.topk;
+  return wrap_add(s.topk, x % s.kpool);
+}
+
+// S(x) = dsa(1) + ... + dsa(x), so that the sum over (a, b] is S(b) - S(a), also for negative a and b. Up to
+// linear_last a triangle; from there topk a step, and with pools the place in the pool, which starts again at 0.
+NSAMETA_HD constexpr std::int32_t dsa_sum(std::int32_t x, const sparsity& s) {
+  if (x <= s.linear_last) return static_cast<std::int32_t>(triangle(x));
+  const auto rest = static_cast<std::uint32_t>(x) - static_cast<std::uint32_t>(s.linear_last);
+  std::uint32_t sum = triangle(s.linear_last) + rest * static_cast<std::uint32_t>(s.topk);
+  if (s.kpool > 1) {
+    const auto pool = static_cast<std::uint32_t>(s.kpool);
+    sum += rest / pool * triangle(s.kpool - 1) + triangle(static_cast<std::int32_t>(rest % pool) - 1);
+  }
+  return static_cast<std::int32_t>(sum);
+}
+
+// Visible length of token j; `clamp` keeps padded rows (kv < q) at 0.
+NSAMETA_HD constexpr std::int32_t visible(std::int32_t kv, std::int32_t q, std::int32_t j, bool clamp) {
+  const std::int32_t x = wrap_add(wrap_sub(kv, q), wrap_add(j, 1));
+  return clamp && x < 0 ? 0 : x;
+}
+
+// S at the point `x` of a request's ramp: with clamp the terms up to 0 are zeros.
+NSAMETA_HD constexpr std::int32_t dsa_sum_at(std::int32_t x, bool clamp, const sparsity& s) {
+  return clamp && x < 0 ? 0 : dsa_sum(x, s);
+}
+
+static_assert(dsa(5, sparsity::make(8, 1)) == 5 && dsa(9, sparsity::make(8, 1)) == 8);
+static_assert(dsa(-3, sparsity::make(8, 1)) == -3 && dsa(-3, sparsity::make(8, 4)) == -3);
+static_assert(dsa(11, sparsity::make(8, 4)) == 11 && dsa(12, sparsity::make(8, 4)) == 8);  // f = 8, then f = 12
+static_assert(dsa(15, sparsity::make(8, 4)) == 11 && dsa(7, sparsity::make(6, 4)) == 7);
+static_assert(dsa(9, sparsity::make(6, 4)) == 7);  // f = 8: min(8, 6) + 1
+static_assert(dsa_sum(3, sparsity::make(8, 1)) == 6 && dsa_sum(10, sparsity::make(8, 1)) == 36 + 16);
+static_assert(dsa_sum(-1, sparsity::make(8, 1)) == 0 && dsa_sum(-3, sparsity::make(8, 1)) == 3);  // -(−1 − 2)
+static_assert(dsa_sum(13, sparsity::make(8, 4)) == 66 + 8 + 9 && dsa_sum(12, sparsity::make(8, 4)) == 66 + 8);
+static_assert(visible(10, 3, 0, false) == 8 && visible(0, 4, 0, false) == -3 && visible(0, 4, 0, true) == 0);
+
+}  // namespace nsameta::formula
