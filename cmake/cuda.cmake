@@ -1,14 +1,26 @@
-# Sets cuda_missing, or enables the language and sets cuda_found.
+# Sets cuda_missing to what the machine lacks, or enables the language and sets cuda_found.
 include(CheckLanguage)
 set(cuda_missing)
+if(NOT CMAKE_CUDA_COMPILER)
+  unset(CMAKE_CUDA_COMPILER CACHE)  # a compiler that was installed since the last configure is seen
+endif()
 check_language(CUDA)
 if(NOT CMAKE_CUDA_COMPILER)
-  set(cuda_missing "no CUDA compiler: put nvcc in PATH or set CMAKE_CUDA_COMPILER")
+  find_program(nvcc_program nvcc PATHS ENV PATH NO_DEFAULT_PATH NO_CACHE)
+  if(nvcc_program)
+    set(cuda_missing "${nvcc_program} compiles no test program, see ${CMAKE_BINARY_DIR}/CMakeFiles for its output")
+  else()
+    set(cuda_missing "no CUDA compiler: put nvcc into PATH, or set CUDACXX or CMAKE_CUDA_COMPILER")
+  endif()
   return()
 endif()
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100-real 120 CACHE STRING "CUDA architectures")  # PTX of the newest
 endif()
 enable_language(CUDA)
+if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 has C++20
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
 list(JOIN CMAKE_CUDA_ARCHITECTURES ", " cuda_architectures)
-set(cuda_found "nvcc ${CMAKE_CUDA_COMPILER_VERSION}, sm ${cuda_architectures}")
+set(cuda_found "nvcc ${CMAKE_CUDA_COMPILER_VERSION} for sm ${cuda_architectures}")

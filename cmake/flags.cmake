@@ -9,20 +9,28 @@ set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# Off in someone else's build; `cmake --compile-no-warning-as-error` turns it off in ours.
+set(CMAKE_COMPILE_WARNING_AS_ERROR ${PROJECT_IS_TOP_LEVEL})
+
 # Everything lands in two folders, and finds its libraries there or beside itself when the folders are moved together.
-set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 
 set(NSAMETA_SANITIZE "" CACHE STRING "Sanitizers for all host code, e.g. address,undefined or thread")
 
+set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 add_library(nsameta_flags INTERFACE)
-target_compile_options(nsameta_flags INTERFACE
-  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror>)
 target_include_directories(nsameta_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core/include)
-target_link_options(nsameta_flags INTERFACE LINKER:--no-undefined)
+target_compile_options(nsameta_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:C,CXX,HIP>:${warnings}>"
+  # nvcc's own output breaks -Wpedantic, so the host pass has the rest of the list.
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow>"
+  "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${CMAKE_COMPILE_WARNING_AS_ERROR}>>:-Xcompiler=-Werror>")
 if(NSAMETA_SANITIZE)
-  target_compile_options(nsameta_flags INTERFACE
-    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${NSAMETA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+  target_compile_options(nsameta_flags INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${NSAMETA_SANITIZE}>"
+    "$<$<COMPILE_LANGUAGE:C,CXX>:-fno-sanitize-recover=all;-fno-omit-frame-pointer>")
   target_link_options(nsameta_flags INTERFACE -fsanitize=${NSAMETA_SANITIZE})
+else()
+  target_link_options(nsameta_flags INTERFACE LINKER:--no-undefined)  # clang leaves sanitizer symbols to the program
 endif()

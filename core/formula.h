@@ -27,23 +27,40 @@ NSAMETA_HD constexpr std::uint32_t triangle(std::int32_t x) {
   return (u & 1U) != 0 ? u * (half + 1U) : half * (u + 1U);
 }
 
+// Division of x in [0, 2^32) by a divisor that is known once per launch: exact, and a multiplication.
+struct divider {
+  std::uint32_t divisor;
+  std::uint32_t magic;
+
+  NSAMETA_HD static constexpr divider make(std::uint32_t divisor) { return {divisor, 0xffffffffU / divisor}; }
+
+  NSAMETA_HD constexpr std::uint32_t divide(std::uint32_t x) const {
+    const auto quotient = static_cast<std::uint32_t>((static_cast<std::uint64_t>(x) * magic) >> 32U);
+    return x - quotient * divisor >= divisor ? quotient + 1 : quotient;  // the estimate is one short at most
+  }
+};
+
 // How many of x visible keys the sparse kernel reads: dsa(x) in nsameta.h.
 struct sparsity {
   std::int32_t topk;
   std::int32_t kpool;
   std::int32_t linear_last;  // dsa(x) == x up to here
+  std::uint32_t linear_sum;  // dsa(1) + ... + dsa(linear_last)
+  divider pools;
 
   NSAMETA_HD static constexpr sparsity make(std::int32_t topk, std::int32_t kpool) {
-    const std::int64_t last = kpool <= 1 ? topk : (std::int64_t{topk} / kpool + 1) * kpool - 1;
-    return {topk, kpool, last > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(last)};
+    const std::int64_t end = kpool <= 1 ? topk : (std::int64_t{topk} / kpool + 1) * kpool - 1;
+    const std::int32_t last = end > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(end);
+    return {topk, kpool, last, triangle(last), divider::make(static_cast<std::uint32_t>(kpool))};
   }
 };
 
 // dsa(x). Identity for negative x.
 NSAMETA_HD constexpr std::int32_t dsa(std::int32_t x, const sparsity& s) {
   if (x <= s.linear_last) return x;
-  if (s.kpool <= 1) return s.topk;
-  return wrap_add(s.topk, x % s.kpool);
+  if (s.kpool == 1) return s.topk;
+  const auto u = static_cast<std::uint32_t>(x);
+  return wrap_add(s.topk, static_cast<std::int32_t>(u - s.pools.divide(u) * s.pools.divisor));
 }
 
 // S(x) = dsa(1) + ... + dsa(x), so that the sum over (a, b] is S(b) - S(a), also for negative a and b. Up to
@@ -51,10 +68,12 @@ NSAMETA_HD constexpr std::int32_t dsa(std::int32_t x, const sparsity& s) {
 NSAMETA_HD constexpr std::int32_t dsa_sum(std::int32_t x, const sparsity& s) {
   if (x <= s.linear_last) return static_cast<std::int32_t>(triangle(x));
   const auto rest = static_cast<std::uint32_t>(x) - static_cast<std::uint32_t>(s.linear_last);
-  std::uint32_t sum = triangle(s.linear_last) + rest * static_cast<std::uint32_t>(s.topk);
+  std::uint32_t sum = s.linear_sum + rest * static_cast<std::uint32_t>(s.topk);
   if (s.kpool > 1) {
-    const auto pool = static_cast<std::uint32_t>(s.kpool);
-    sum += rest / pool * triangle(s.kpool - 1) + triangle(static_cast<std::int32_t>(rest % pool) - 1);
+    const std::uint32_t full = s.pools.divide(rest);
+    const std::uint32_t part = rest - full * s.pools.divisor;
+    sum += full * triangle(s.kpool - 1);
+    sum += triangle(static_cast<std::int32_t>(part) - 1);
   }
   return static_cast<std::int32_t>(sum);
 }
@@ -78,6 +97,8 @@ static_assert(dsa(9, sparsity::make(6, 4)) == 7);  // f = 8: min(8, 6) + 1
 static_assert(dsa_sum(3, sparsity::make(8, 1)) == 6 && dsa_sum(10, sparsity::make(8, 1)) == 36 + 16);
 static_assert(dsa_sum(-1, sparsity::make(8, 1)) == 0 && dsa_sum(-3, sparsity::make(8, 1)) == 3);  // -(−1 − 2)
 static_assert(dsa_sum(13, sparsity::make(8, 4)) == 66 + 8 + 9 && dsa_sum(12, sparsity::make(8, 4)) == 66 + 8);
+static_assert(divider::make(3).divide(0xffffffffU) == 0x55555555U && divider::make(1).divide(7) == 7);
+static_assert(divider::make(7).divide(48) == 6 && divider::make(7).divide(49) == 7);
 static_assert(visible(10, 3, 0, false) == 8 && visible(0, 4, 0, false) == -3 && visible(0, 4, 0, true) == 0);
 
 }  // namespace nsameta::formula

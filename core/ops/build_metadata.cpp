@@ -14,12 +14,18 @@ namespace {
 using args_t = nsameta_build_metadata_args;
 using desc_t = nsameta_build_metadata_desc;
 
-// The caller's struct as this library knows it: fields that an older caller lacks have their default, and fields that
-// only a newer library knows must be zero.
-nsameta_status read_args(const args_t* caller, args_t* args) {
+// Kernels count positions in int32 and step over the end by less than this.
+constexpr int64_t kHeadroom = 1 << 20;
+constexpr int64_t kMaxRequests = INT32_MAX - kHeadroom;
+constexpr int64_t kMaxPositions = INT32_MAX - kHeadroom;
+
+// Finds the caller's struct as this library knows it: itself where the sizes agree, else a copy in `storage`. Fields
+// that an older caller lacks have their default, and fields that only a newer library knows must be zero.
+nsameta_status read_args(const args_t* caller, args_t* storage, const args_t** args) {
   if (caller == nullptr) return fail(NSAMETA_INVALID_ARGUMENT, "args=NULL must point to nsameta_build_metadata_args");
-  *args = default_args();
+  *args = caller;
   const size_t size = caller->struct_size;
+  if (size == sizeof(args_t)) return NSAMETA_OK;
   if (size < offsetof(args_t, seq_lens)) {
     return fail(NSAMETA_INVALID_ARGUMENT,
                 "struct_size=%zu is not that of nsameta_build_metadata_args; call nsameta_build_metadata_args_init",
@@ -30,7 +36,9 @@ nsameta_status read_args(const args_t* caller, args_t* args) {
     return fail(NSAMETA_INVALID_ARGUMENT, "struct_size=%zu holds fields that this library (%zu bytes) does not know",
                 size, sizeof(args_t));
   }
-  std::memcpy(args, caller, std::min(size, sizeof(args_t)));
+  *storage = default_args();
+  std::memcpy(storage, caller, std::min(size, sizeof(args_t)));
+  *args = storage;
   return NSAMETA_OK;
 }
 
@@ -89,9 +97,8 @@ nsameta_status resolve_query(const args_t& args, desc_t* desc) {
   return NSAMETA_OK;
 }
 
-nsameta_status check_input(const char* name, const nsameta_tensor& tensor, int64_t needed, nsameta_device device,
-                           nsameta_lengths* lengths) {
-  if (const auto status = check_tensor(name, tensor, 1, device); status != NSAMETA_OK) return status;
+// `tensor` has passed check_tensor.
+nsameta_status check_input(const char* name, const nsameta_tensor& tensor, int64_t needed, nsameta_lengths* lengths) {
   if (needed > tensor.shape[0]) {
     return fail(NSAMETA_INVALID_ARGUMENT, "batch=%" PRId64 " exceeds shape[0]=%" PRId64 " of %s", needed,
                 tensor.shape[0], name);
@@ -106,7 +113,10 @@ nsameta_status check_capacity(const char* name, output_kind kind, int64_t capaci
                 extra != 0 ? ", plus 1 for the leading 0," : "", capacity, name);
   };
   const bool is_cu = kind == output_kind::TOKEN_CU || kind == output_kind::REQUEST_CU;
-  if (kind == output_kind::SCALAR) return check_range(name, capacity, 1, INT64_MAX);
+  if (kind == output_kind::SCALAR) {
+    if (capacity >= 1) return NSAMETA_OK;
+    return fail(NSAMETA_INVALID_ARGUMENT, "capacity %" PRId64 " of %s must be at least 1", capacity, name);
+  }
   if (kind == output_kind::TOKEN || kind == output_kind::TOKEN_CU) {
     if (is_cu && capacity < 1) return refuse("num_tokens", 0, 1);
     if (desc.query_source != NSAMETA_QUERY_CONSTANT) return NSAMETA_OK;  // only the device knows T
@@ -140,10 +150,14 @@ nsameta_status check_output(const char* name, output_kind kind, const nsameta_te
         status != NSAMETA_OK) {
       return status;
     }
+    if (int64_t{desc->batch} * tensor.shape[1] > INT32_MAX) {
+      return fail(NSAMETA_INVALID_ARGUMENT, "%s: batch=%" PRId32 " x shape[1]=%" PRId64 " exceeds 2^31-1 cells", name,
+                  desc->batch, tensor.shape[1]);
+    }
     desc->ctx_lens_columns = static_cast<int32_t>(tensor.shape[1]);
     desc->ctx_lens_row_stride = tensor.strides[0];
   }
-  *output = {tensor.data, tensor.shape[0]};
+  *output = {tensor.data, std::min(tensor.shape[0], kMaxPositions)};
   if (output == &desc->positions) desc->positions_dtype = tensor.dtype;
   return check_capacity(name, kind, tensor.shape[0], *desc);
 }
@@ -178,16 +192,19 @@ args_t default_args() {
 }
 
 nsameta_status check(const args_t* caller, nsameta_device device, desc_t* desc) {
-  args_t args;
-  if (const auto status = read_args(caller, &args); status != NSAMETA_OK) return status;
+  args_t storage;
+  const args_t* found = nullptr;
+  if (const auto status = read_args(caller, &storage, &found); status != NSAMETA_OK) return status;
+  const args_t& args = *found;
   if (const auto status = check_scalars(args); status != NSAMETA_OK) return status;
   *desc = {};
   if (const auto status = resolve_query(args, desc); status != NSAMETA_OK) return status;
   if (!is_present(args.seq_lens)) {
     return fail(NSAMETA_INVALID_ARGUMENT, "seq_lens=NULL: every mode needs it");
   }
+  if (const auto status = check_tensor("seq_lens", args.seq_lens, 1, device); status != NSAMETA_OK) return status;
   const int64_t batch = args.batch >= 0 ? args.batch : args.seq_lens.shape[0];
-  if (const auto status = check_range("batch", batch, 0, INT32_MAX); status != NSAMETA_OK) return status;
+  if (const auto status = check_range("batch", batch, 0, kMaxRequests); status != NSAMETA_OK) return status;
   desc->batch = static_cast<int32_t>(batch);
   desc->kv_offset = args.mode == NSAMETA_MODE_TARGET_VERIFY ? args.tokens_per_request : 0;
   desc->topk = args.topk;
@@ -196,13 +213,14 @@ nsameta_status check(const args_t* caller, nsameta_device device, desc_t* desc) 
       args.clamp == NSAMETA_CLAMP_DEFAULT ? args.mode == NSAMETA_MODE_DRAFT_EXTEND : args.clamp == NSAMETA_CLAMP_ON;
   desc->tail = args.tail;
   desc->num_tokens_bound = args.num_tokens_bound;
-  if (const auto status = check_input("seq_lens", args.seq_lens, batch, device, &desc->seq_lens);
-      status != NSAMETA_OK) {
+  if (const auto status = check_input("seq_lens", args.seq_lens, batch, &desc->seq_lens); status != NSAMETA_OK) {
     return status;
   }
   if (desc->query_source != NSAMETA_QUERY_CONSTANT) {
+    const auto& lengths = args.extend_seq_lens;
+    if (const auto status = check_tensor("extend_seq_lens", lengths, 1, device); status != NSAMETA_OK) return status;
     const int64_t needed = desc->query_source == NSAMETA_QUERY_FIRST ? std::min<int64_t>(batch, 1) : batch;
-    const auto status = check_input("extend_seq_lens", args.extend_seq_lens, needed, device, &desc->extend_seq_lens);
+    const auto status = check_input("extend_seq_lens", lengths, needed, &desc->extend_seq_lens);
     if (status != NSAMETA_OK) return status;
   }
   return check_outputs(args, device, desc);

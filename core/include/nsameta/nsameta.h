@@ -159,7 +159,7 @@ NSAMETA_API uint64_t nsameta_context_num_launches(const nsameta_context* context
 /* Faults in data that only the device can see. The first one stays until it is cleared. */
 typedef enum nsameta_check {
   NSAMETA_CHECK_NONE = 0,
-  NSAMETA_CHECK_TOKENS_OVER_CAPACITY = 1, /* value: T; tokens beyond the smallest capacity were not written */
+  NSAMETA_CHECK_TOKENS_OVER_CAPACITY = 1, /* value: T; each output was filled up to its own capacity */
   NSAMETA_CHECK_NEGATIVE_KV = 2,          /* value: the kv length, which counted as 0 */
   NSAMETA_CHECK_NEGATIVE_QUERY = 3        /* value: the extend length, which counted as 0 */
 } nsameta_check;
@@ -206,7 +206,8 @@ typedef enum nsameta_tail {
  * Every output is optional; what is absent is neither computed nor written. Outputs are int32 with stride 1 unless
  * said, and overlap neither each other nor an input. The capacity of an output is shape[0]; it is checked on the host
  * where the host knows the count, and on the device otherwise: tokens beyond a capacity are never written, and
- * nsameta_context_error reports them. Prefix sums wrap like int32. cu(x) has B+1 or T+1 elements and begins with 0.
+ * nsameta_context_error reports them. At most 2^31 - 2^20 - 1 elements of an output are used. Prefix sums wrap like
+ * int32. cu(x) has B+1 or T+1 elements and begins with 0.
  *
  * B == 0 writes element [0] of the cu outputs and total_tokens, nothing else. T == 0 with B > 0 writes the per-request
  * outputs, element [0] of nsa_cu_seqlens_k and total_tokens, nothing else. */
@@ -240,7 +241,7 @@ typedef struct nsameta_build_metadata_args {
   nsameta_tensor indexer_ke;            /* [>= T] cu_seqlens_k[r] + visible */
   nsameta_tensor paged_mqa_ctx_lens_2d; /* [>= B, n] kv in all n columns; n = q where q is a host constant; row stride
                                            >= n, column stride 1 */
-  nsameta_tensor total_tokens;          /* [>= 1] T */
+  nsameta_tensor total_tokens;          /* [>= 1] T, at most 2^31 - 1 */
 } nsameta_build_metadata_args;
 
 NSAMETA_API void nsameta_build_metadata_args_init(nsameta_build_metadata_args* args);

@@ -1,0 +1,105 @@
+// The HIP side of the trait that backends/simt is written against, for waves of 32 or 64 lanes, and how its kernels are
+// launched. Both widths are in the binary; the host picks by device property.
+#pragma once
+
+#include <hip/hip_runtime.h>
+
+#include <cstdint>
+
+#define NSAMETA_DEVICE __device__ __forceinline__
+#define NSAMETA_UNROLL _Pragma("unroll")
+
+namespace nsameta::hip {
+
+// Lanes of a wave of the architecture that is being compiled for; 0 while the host side is.
+#if !defined(__HIP_DEVICE_COMPILE__)
+inline constexpr int kNativeWarp = 0;
+#elif defined(__GFX9__)
+inline constexpr int kNativeWarp = 64;
+#else
+inline constexpr int kNativeWarp = 32;
+#endif
+
+template <int kWidth>
+struct rt {
+  static constexpr int kWarp = kWidth;
+
+  static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
+  static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
+  static NSAMETA_DEVICE int grid_dim() { return static_cast<int>(gridDim.x); }
+  static NSAMETA_DEVICE int lane() { return thread_idx() % kWarp; }
+  static NSAMETA_DEVICE int warp() { return thread_idx() / kWarp; }
+
+  static NSAMETA_DEVICE void sync_block() { __syncthreads(); }
+  static NSAMETA_DEVICE void sync_warp() {
+    __builtin_amdgcn_fence(__ATOMIC_RELEASE, "wavefront");
+    __builtin_amdgcn_wave_barrier();
+    __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "wavefront");
+  }
+
+  static NSAMETA_DEVICE std::int32_t shfl(std::int32_t value, int source) { return __shfl(value, source, kWarp); }
+  static NSAMETA_DEVICE std::int32_t shfl_up(std::int32_t value, int distance) {
+    return __shfl_up(value, static_cast<unsigned>(distance), kWarp);
+  }
+
+  // Sum over the lanes, modulo 2^32.
+  static NSAMETA_DEVICE std::int32_t reduce_add(std::int32_t value) {
+    auto sum = static_cast<std::uint32_t>(value);
+    NSAMETA_UNROLL
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) sum += __shfl_xor(sum, distance, kWarp);
+    return static_cast<std::int32_t>(sum);
+  }
+
+  using mask = std::uint64_t;
+  static NSAMETA_DEVICE mask ballot(bool predicate) { return __ballot(predicate); }
+  static NSAMETA_DEVICE bool any(bool predicate) { return ballot(predicate) != 0; }
+  // Highest set bit; -1 when there is none.
+  static NSAMETA_DEVICE int last_bit(mask m) { return 63 - __clzll(static_cast<long long>(m)); }
+
+  static NSAMETA_DEVICE bool is_aligned16(const void* address) {
+    return reinterpret_cast<std::uintptr_t>(address) % 16 == 0;
+  }
+  using vec4 = std::int32_t __attribute__((ext_vector_type(4)));
+  // Global memory, 16-byte aligned.
+  static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
+    const vec4 v = *reinterpret_cast<const vec4*>(address);
+    values[0] = v.x;
+    values[1] = v.y;
+    values[2] = v.z;
+    values[3] = v.w;
+  }
+  static NSAMETA_DEVICE void store128(std::int32_t* address, std::int32_t a, std::int32_t b, std::int32_t c,
+                                      std::int32_t d) {
+    *reinterpret_cast<vec4*>(address) = vec4{a, b, c, d};
+  }
+
+  // Writes the host's fault word unless it holds a fault already. Two faults at once: either may stay.
+  static NSAMETA_DEVICE void report(std::uint64_t* word, std::uint64_t value) {
+    volatile std::uint64_t* shared_with_host = word;
+    if (*shared_with_host == 0) *shared_with_host = value;
+  }
+};
+
+// The body exists only where the device has waves of the trait's width.
+template <class Kernel, int kWidth>
+__global__ void __launch_bounds__(Kernel::kBlock) entry(const typename Kernel::params params) {
+  if constexpr (kWidth == kNativeWarp) {
+    __shared__ typename Kernel::smem shared;
+    Kernel::run(shared, params);
+  }
+}
+
+// Launches a kernel of backends/simt on a stream.
+template <int kWidth>
+struct launcher {
+  hipStream_t stream;
+
+  template <class Kernel>
+  hipError_t operator()(int num_blocks, const typename Kernel::params& params) const {
+    void* arguments[] = {const_cast<typename Kernel::params*>(&params)};
+    return hipLaunchKernel(reinterpret_cast<const void*>(&entry<Kernel, kWidth>),
+                           dim3(static_cast<unsigned>(num_blocks)), dim3(Kernel::kBlock), arguments, 0, stream);
+  }
+};
+
+}  // namespace nsameta::hip

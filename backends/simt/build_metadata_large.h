@@ -1,0 +1,309 @@
+// build_metadata for any batch and any number of tokens. Requests are divided into chunks, at most kMaxChunks. Each
+// block sums up all chunks by itself, so that its warps can start anywhere: no workspace, no hand-over between blocks.
+// Tokens are dealt to warps evenly, however unevenly requests hold them.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/simt/build_metadata_policy.h"
+#include "backends/simt/segment.h"
+#include "backends/simt/token_outputs.h"
+
+namespace nsameta::simt {
+
+template <class Rt, bool kRagged, bool kKeys>
+struct build_metadata_large {
+  static constexpr int kBlock = kLargeBlock;
+  static constexpr int kWarps = kBlock / Rt::kWarp;
+  static constexpr int kTile = Rt::kWarp * 4;  // tokens that a warp stores at a time
+  static constexpr bool kHasPrefixes = kRagged || kKeys;
+  using params = build_metadata_params;
+  using sums = prefix_sum<kRagged, kKeys>;
+  using wide = segment<Rt, 4, kRagged, kKeys>;    // for summing up
+  using narrow = segment<Rt, 2, kRagged, kKeys>;  // for tokens: less shared memory
+  struct smem {
+    typename narrow::smem of_warp[kHasPrefixes ? kWarps : 1];
+    prefix before_chunk[kHasPrefixes ? kMaxChunks : 1];
+    prefix total;
+  };
+
+  // Half-open ranges.
+  struct range {
+    std::int32_t begin;
+    std::int32_t end;
+  };
+
+  static NSAMETA_DEVICE std::int32_t num_chunks(const params& p) {
+    return p.batch > 0 ? (p.batch - 1) / p.requests_per_chunk + 1 : 1;
+  }
+
+  static NSAMETA_DEVICE range requests_of(const params& p, std::int32_t chunk) {
+    const std::int32_t begin = chunk * p.requests_per_chunk;
+    return {begin, p.batch - begin > p.requests_per_chunk ? begin + p.requests_per_chunk : p.batch};
+  }
+
+  // Sum of each chunk to before_chunk, a warp a chunk.
+  static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
+    const std::int32_t chunks = num_chunks(p);
+    for (std::int32_t chunk = Rt::warp(); chunk < chunks; chunk += kWarps) {
+      const range requests = requests_of(p, chunk);
+      prefix sum{};
+      for (std::int32_t first = requests.begin; first < requests.end; first += wide::kRequests) {
+        request_lengths lengths[4];
+        wide::load(p, first, query_width, false, lengths);
+        sum = sums::add(sum, wide::sum_of_lane(p, lengths));
+      }
+      const prefix all = sums::template exclusive_scan<Rt>(prefix{}, sum);
+      if (Rt::lane() == 0) s.before_chunk[chunk] = all;
+    }
+  }
+
+  // Turns the sums into the sums before each chunk. Called by one warp.
+  static NSAMETA_DEVICE void scan_chunks(smem& s, const params& p) {
+    constexpr int kChunksOfLane = kMaxChunks / Rt::kWarp;
+    const std::int32_t chunks = num_chunks(p);
+    const std::int32_t first = Rt::lane() * kChunksOfLane;
+    prefix before{};
+    for (int i = 0; i < kChunksOfLane && first + i < chunks; ++i) before = sums::add(before, s.before_chunk[first + i]);
+    const prefix all = sums::template exclusive_scan<Rt>(prefix{}, before);
+    if (Rt::lane() == 0) s.total = all;
+    for (int i = 0; i < kChunksOfLane && first + i < chunks; ++i) {
+      const prefix mine = s.before_chunk[first + i];
+      s.before_chunk[first + i] = before;
+      before = sums::add(before, mine);
+    }
+  }
+
+  static NSAMETA_DEVICE void write_requests(const smem& s, const params& p, std::int32_t query_width, std::int32_t warp,
+                                            std::int32_t num_warps) {
+    const std::int32_t chunks = num_chunks(p);
+    for (std::int32_t chunk = warp; chunk < chunks; chunk += num_warps) {
+      const range requests = requests_of(p, chunk);
+      prefix before = kHasPrefixes ? s.before_chunk[chunk] : prefix{};
+      std::int32_t first = requests.begin;
+      do {  // an empty batch too has sums to write
+        typename wide::lane_items items;
+        wide::load(p, first, query_width, true, items.lengths);
+        before = wide::scan(p, before, items);
+        write_segment(p, first, query_width, items, before);
+        first += wide::kRequests;
+      } while (first < requests.end);
+    }
+  }
+
+  static NSAMETA_DEVICE void write_segment(const params& p, std::int32_t first, std::int32_t query_width,
+                                           const typename wide::lane_items& items, const prefix& after) {
+    std::int32_t values[4];
+    if (p.cache_seqlens != nullptr) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) values[i] = items.lengths[i].kv;
+      wide::store(p, p.cache_seqlens, first, values);
+    }
+    if (kKeys && p.cu_seqlens_k != nullptr) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) values[i] = items.before[i].keys;
+      wide::store_cu(p, p.cu_seqlens_k, first, values, after.keys);
+    }
+    if (p.cu_seqlens_q != nullptr) {
+      const std::int32_t width = not_negative(query_width);
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        values[i] = kRagged ? items.before[i].tokens_wrapped : wrapped_product(wide::first_of_lane(first) + i, width);
+      }
+      wide::store_cu(p, p.cu_seqlens_q, first, values,
+                     kRagged ? after.tokens_wrapped : wrapped_product(p.batch, width));
+    }
+  }
+
+  // paged_mqa_ctx_lens_2d, a cell a thread.
+  static NSAMETA_DEVICE void write_context_lengths(const params& p) {
+    if (p.ctx_lens == nullptr) return;
+    const formula::divider columns = divide_by(p.ctx_lens_columns);
+    const auto num_cells = static_cast<std::uint32_t>(p.batch) * columns.divisor;
+    const auto num_threads = static_cast<std::uint32_t>(Rt::grid_dim() * kBlock);
+    for (auto cell = static_cast<std::uint32_t>(Rt::block_idx() * kBlock + Rt::thread_idx()); cell < num_cells;
+         cell += num_threads) {
+      const std::int32_t row = static_cast<std::int32_t>(columns.divide(cell));
+      const std::int32_t column = static_cast<std::int32_t>(cell) - row * p.ctx_lens_columns;
+      p.ctx_lens[row * p.ctx_lens_row_stride + column] = not_negative(load_kv(p, row));
+    }
+  }
+
+  // A warp's place among the segments.
+  struct cursor {
+    std::int32_t first_request;
+    range tokens;
+    prefix after;
+  };
+
+  // Makes the segment from `first_request` on the warp's own; before: the sums before it.
+  static NSAMETA_DEVICE cursor open(typename narrow::smem& mine, const params& p, std::int32_t query_width,
+                                    std::int32_t first_request, const prefix& before) {
+    typename narrow::lane_items items;
+    narrow::load(p, first_request, query_width, false, items.lengths);
+    cursor at{first_request, {}, narrow::scan(p, before, items)};
+    narrow::publish(p, first_request, query_width, items, mine);
+    if constexpr (kRagged) {
+      at.tokens = {before.tokens, at.after.tokens};
+    } else {
+      const std::int64_t width = not_negative(query_width);
+      const std::int32_t room = p.batch - first_request;
+      const std::int64_t begin = first_request * width;
+      const std::int64_t end = begin + smaller(room, narrow::kRequests) * width;
+      at.tokens = {static_cast<std::int32_t>(begin < INT32_MAX ? begin : INT32_MAX),
+                   static_cast<std::int32_t>(end < INT32_MAX ? end : INT32_MAX)};
+    }
+    return at;
+  }
+
+  static NSAMETA_DEVICE cursor open_next(typename narrow::smem& mine, const params& p, std::int32_t query_width,
+                                         const cursor& at) {
+    return open(mine, p, query_width, at.first_request + narrow::kRequests, at.after);
+  }
+
+  // The segment that holds token t.
+  static NSAMETA_DEVICE cursor seek(const smem& s, typename narrow::smem& mine, const params& p,
+                                    std::int32_t query_width, std::int32_t t) {
+    std::int32_t chunk = 0;
+    if constexpr (kRagged) {
+      const std::int32_t chunks = num_chunks(p);
+      for (int step = kMaxChunks / 2; step > 0; step /= 2) {
+        if (chunk + step < chunks && s.before_chunk[chunk + step].tokens <= t) chunk += step;
+      }
+    } else {
+      chunk = t / query_width / p.requests_per_chunk;
+    }
+    const range requests = requests_of(p, chunk);
+    cursor at = open(mine, p, query_width, requests.begin, s.before_chunk[chunk]);
+    while (at.tokens.end <= t && at.first_request + narrow::kRequests < requests.end) {
+      at = open_next(mine, p, query_width, at);
+    }
+    return at;
+  }
+
+  // Tokens [begin, end) of the segment.
+  static NSAMETA_DEVICE void write_in_segment(const typename narrow::smem& mine, const params& p, const cursor& at,
+                                              std::int32_t begin, std::int32_t end) {
+    int slot = -1;
+    std::int32_t next_start = -1;  // of the request behind `slot`
+    token_quad<Rt> quad;
+    quad.from = begin;
+    quad.end = end;
+    for (std::int32_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
+      quad.t = tile + Rt::lane() * 4;
+      if (quad.t >= end || quad.t + 4 <= begin) continue;
+      if (slot < 0 || quad.t + 3 >= next_start) {
+        NSAMETA_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          std::int32_t t = quad.t + i < begin ? begin : quad.t + i;
+          t = t < end ? t : end - 1;
+          if (slot < 0 || t >= next_start) {
+            slot = narrow::find_owner(mine, t);
+            next_start = slot + 1 < narrow::kRequests ? mine.start[slot + 1] : at.tokens.end;
+          }
+          quad.request[i] = at.first_request + slot;
+          quad.terms[i] = narrow::terms_of(mine, slot);
+        }
+      } else {
+        NSAMETA_UNROLL
+        for (int i = 0; i < 3; ++i) {
+          quad.request[i] = quad.request[3];
+          quad.terms[i] = quad.terms[3];
+        }
+      }
+      quad.store_all(p);
+    }
+  }
+
+  // Tokens whose request follows from a division.
+  static NSAMETA_DEVICE void write_by_division(const params& p, std::int32_t query_width, const range& tokens) {
+    const formula::divider width = divide_by(query_width);
+    token_quad<Rt> quad;
+    quad.from = tokens.begin;
+    quad.end = tokens.end;
+    for (std::int32_t tile = tokens.begin; tile < tokens.end; tile += kTile) {
+      quad.t = tile + Rt::lane() * 4;
+      if (quad.t >= tokens.end) continue;
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const std::int32_t request = divide(smaller(quad.t + i, tokens.end - 1), width);
+        const request_lengths lengths{not_negative(load_kv(p, request)), query_width};
+        quad.request[i] = request;
+        quad.terms[i] = make_terms(p, lengths, request * query_width, 0, 0);
+      }
+      quad.store_all(p);
+    }
+  }
+
+  // This warp's part of `count` positions, in whole tiles.
+  static NSAMETA_DEVICE range part_of(std::int32_t count, std::int32_t warp, std::int32_t num_warps) {
+    const std::int64_t tiles = (std::int64_t{count} + kTile - 1) / kTile;
+    const std::int64_t tiles_of_warp = (tiles + num_warps - 1) / num_warps;
+    const std::int64_t begin = warp * tiles_of_warp * kTile;
+    const std::int64_t end = begin + tiles_of_warp * kTile;
+    return {static_cast<std::int32_t>(begin < count ? begin : count),
+            static_cast<std::int32_t>(end < count ? end : count)};
+  }
+
+  static NSAMETA_DEVICE void write_tokens(smem& s, const params& p, std::int32_t query_width, const range& tokens) {
+    if (tokens.begin >= tokens.end) return;
+    if constexpr (kHasPrefixes) {
+      typename narrow::smem& mine = s.of_warp[Rt::warp()];
+      cursor at = seek(s, mine, p, query_width, tokens.begin);
+      std::int32_t begin = tokens.begin;
+      for (;;) {
+        write_in_segment(mine, p, at, begin, smaller(tokens.end, at.tokens.end));
+        if (at.tokens.end >= tokens.end || at.first_request + narrow::kRequests >= p.batch) return;
+        begin = at.tokens.end;
+        at = open_next(mine, p, query_width, at);
+      }
+    } else {
+      write_by_division(p, query_width, tokens);
+    }
+  }
+
+  // Values of the last token.
+  static NSAMETA_DEVICE token_values last_values(smem& s, const params& p, std::int32_t query_width,
+                                                 std::int32_t num_tokens) {
+    const std::int32_t t = num_tokens - 1;
+    token_values last;
+    if constexpr (kHasPrefixes) {
+      typename narrow::smem& mine = s.of_warp[Rt::warp()];
+      const cursor at = seek(s, mine, p, query_width, t);
+      const int slot = narrow::find_owner(mine, t);
+      last = token_values::make<kNumTokenOutputs>(p, t, at.first_request + slot, narrow::terms_of(mine, slot));
+      last.of[SPARSE_CU] = s.total.sparse_keys;
+    } else {
+      const std::int32_t request = t / query_width;
+      const request_lengths lengths{not_negative(load_kv(p, request)), query_width};
+      last = token_values::make<kNumTokenOutputs>(p, t, request, make_terms(p, lengths, request * query_width, 0, 0));
+    }
+    return last;
+  }
+
+  static NSAMETA_DEVICE void run(smem& s, const params& p) {
+    const std::int32_t query_width = load_query_width<kRagged>(p);
+    const std::int32_t warp = Rt::block_idx() * kWarps + Rt::warp();
+    const std::int32_t num_warps = Rt::grid_dim() * kWarps;
+    if constexpr (kHasPrefixes) {
+      sum_chunks(s, p, query_width);
+      Rt::sync_block();
+      if (Rt::warp() == 0) scan_chunks(s, p);
+      Rt::sync_block();
+    }
+    const std::int32_t num_tokens = kRagged ? s.total.tokens : constant_total(p, not_negative(query_width));
+    write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, num_warps));
+    if (p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
+      const token_values last = last_values(s, p, query_width, num_tokens);
+      store_tail(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), num_warps * Rt::kWarp);
+    }
+    write_requests(s, p, query_width, warp, num_warps);
+    write_context_lengths(p);
+    if (Rt::block_idx() == 0 && Rt::thread_idx() == 0) {
+      write_total_tokens<Rt>(p, num_tokens);
+      if constexpr (kHasPrefixes) store_token_output(p, SPARSE_CU, num_tokens, s.total.sparse_keys);
+    }
+  }
+};
+
+}  // namespace nsameta::simt

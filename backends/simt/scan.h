@@ -1,0 +1,79 @@
+// Prefix sums over requests. Every lane of the warp calls.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/simt/arithmetic.h"
+#include "backends/simt/requests.h"
+#include "core/formula.h"
+
+namespace nsameta::simt {
+
+// The sums that the builder carries from request to request.
+struct prefix {
+  std::int32_t tokens;          // of q, capped at INT32_MAX: whose token is t?
+  std::int32_t tokens_wrapped;  // of q modulo 2^32: cu_seqlens_q
+  std::int32_t keys;            // of kv modulo 2^32
+  std::int32_t sparse_keys;     // of dsa over the requests' tokens modulo 2^32
+};
+
+// What one request adds.
+template <bool kRagged, bool kKeys>
+NSAMETA_DEVICE prefix summand(const build_metadata_params& p, const request_lengths& lengths) {
+  prefix value{};
+  if constexpr (kRagged) value.tokens = value.tokens_wrapped = lengths.q;
+  if constexpr (kKeys) {
+    value.keys = lengths.kv;
+    value.sparse_keys = sparse_keys_of(p, lengths);
+  }
+  return value;
+}
+
+// Sums that a launch does not need stay 0 and cost nothing.
+template <bool kRagged, bool kKeys>
+struct prefix_sum {
+  static NSAMETA_DEVICE prefix add(const prefix& a, const prefix& b) {
+    prefix sum{};
+    if constexpr (kRagged) {
+      sum.tokens = saturating_add(a.tokens, b.tokens);
+      sum.tokens_wrapped = formula::wrap_add(a.tokens_wrapped, b.tokens_wrapped);
+    }
+    if constexpr (kKeys) {
+      sum.keys = formula::wrap_add(a.keys, b.keys);
+      sum.sparse_keys = formula::wrap_add(a.sparse_keys, b.sparse_keys);
+    }
+    return sum;
+  }
+
+  // The shuffles of a step are independent, so their latencies overlap.
+  template <class Shuffle>
+  static NSAMETA_DEVICE prefix shuffle(const prefix& value, Shuffle shuffle_one) {
+    prefix moved{};
+    if constexpr (kRagged) {
+      moved.tokens = shuffle_one(value.tokens);
+      moved.tokens_wrapped = shuffle_one(value.tokens_wrapped);
+    }
+    if constexpr (kKeys) {
+      moved.keys = shuffle_one(value.keys);
+      moved.sparse_keys = shuffle_one(value.sparse_keys);
+    }
+    return moved;
+  }
+
+  // On return `value` is the sum over the lanes below, `base` included; returns the sum over all.
+  template <class Rt>
+  static NSAMETA_DEVICE prefix exclusive_scan(const prefix& base, prefix& value) {
+    prefix inclusive = value;
+    NSAMETA_UNROLL
+    for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
+      const prefix below = shuffle(inclusive, [distance](std::int32_t x) { return Rt::shfl_up(x, distance); });
+      if (Rt::lane() >= distance) inclusive = add(below, inclusive);
+    }
+    const prefix all = shuffle(inclusive, [](std::int32_t x) { return Rt::shfl(x, Rt::kWarp - 1); });
+    const prefix below = shuffle(inclusive, [](std::int32_t x) { return Rt::shfl_up(x, 1); });
+    value = Rt::lane() == 0 ? base : add(base, below);
+    return add(base, all);
+  }
+};
+
+}  // namespace nsameta::simt

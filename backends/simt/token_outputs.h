@@ -1,0 +1,134 @@
+// Values of the per-token outputs, and how they are stored: one token, four neighbours, or a tail.
+#pragma once
+
+#include <cstdint>
+
+#include "backends/simt/requests.h"
+
+namespace nsameta::simt {
+
+// What token t of `request` holds in each output; SPARSE_CU is the sum before the token.
+struct token_values {
+  std::int32_t of[kNumTokenOutputs];
+
+  // kOutputs: the first outputs that there are.
+  template <int kOutputs>
+  static NSAMETA_DEVICE token_values make(const build_metadata_params& p, std::int32_t t, std::int32_t request,
+                                          const request_terms& terms) {
+    const bool clamp = p.clamp != 0;
+    const std::int32_t x = formula::wrap_add(terms.visible_base, t);
+    const std::int32_t visible = clamp ? not_negative(x) : x;
+    token_values v{};
+    v.of[EXPANDED] = visible;
+    v.of[SPARSE] = formula::dsa(visible, p.sparsity);
+    if constexpr (kOutputs == kNumTokenOutputs) {
+      if (p.capacity[SPARSE_CU] > 0) {
+        const std::int32_t sum = formula::dsa_sum_at(formula::wrap_sub(x, 1), clamp, p.sparsity);
+        v.of[SPARSE_CU] = formula::wrap_add(terms.sparse_base, sum);
+      }
+      v.of[REQUEST] = request;
+      v.of[POSITION] = formula::wrap_sub(visible, 1);
+      v.of[OFFSET] = terms.keys;
+      v.of[KEY_START] = terms.keys;
+      v.of[KEY_END] = formula::wrap_add(terms.keys, visible);
+    }
+    return v;
+  }
+};
+
+NSAMETA_DEVICE void store_token_output(const build_metadata_params& p, int k, std::int32_t t, std::int32_t value) {
+  if (t >= p.capacity[k]) return;
+  if (k == POSITION && p.positions_are_int64 != 0) {
+    reinterpret_cast<std::int64_t*>(p.token_data[k])[t] = value;
+  } else {
+    p.token_data[k][t] = value;
+  }
+}
+
+// One token, as far as each output reaches; kOutputs: the first outputs that there are.
+template <int kOutputs>
+NSAMETA_DEVICE void store_token(const build_metadata_params& p, std::int32_t t, const token_values& v) {
+  NSAMETA_UNROLL
+  for (int k = 0; k < kOutputs; ++k) store_token_output(p, k, t, v.of[k]);
+}
+
+// Positions [first, end) by steps: what the outputs hold behind the last token, whose values are `last`, with
+// SPARSE_CU the sum over all tokens, which stands at T itself whatever the tail.
+NSAMETA_DEVICE void store_tail(const build_metadata_params& p, std::int32_t num_tokens, token_values last,
+                               std::int32_t first, std::int32_t step) {
+  if (p.tail != NSAMETA_TAIL_LAST) {
+    NSAMETA_UNROLL
+    for (int k = 0; k < kNumTokenOutputs; ++k) last.of[k] = p.tail == NSAMETA_TAIL_MINUS_ONE ? -1 : 0;
+  }
+  for (std::int32_t t = first; t < p.max_token_capacity; t += step) {
+    NSAMETA_UNROLL
+    for (int k = 0; k < kNumTokenOutputs; ++k) {
+      if (k != SPARSE_CU || t > num_tokens) store_token_output(p, k, t, last.of[k]);
+    }
+  }
+}
+
+// Four neighbouring tokens from t on, t a multiple of 4, of which a thread stores those in [from, end).
+template <class Rt>
+struct token_quad {
+  std::int32_t t;
+  std::int32_t from;
+  std::int32_t end;
+  std::int32_t request[4];
+  request_terms terms[4];
+
+  NSAMETA_DEVICE void store(const build_metadata_params& p, int k, const std::int32_t (&values)[4]) const {
+    const bool is_whole = from <= t && t + 4 <= end && t + 4 <= p.capacity[k];
+    if (is_whole && (p.is_aligned >> k & 1U) != 0 && !(k == POSITION && p.positions_are_int64 != 0)) {
+      Rt::store128(p.token_data[k] + t, values[0], values[1], values[2], values[3]);
+      return;
+    }
+    NSAMETA_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      if (from <= t + i && t + i < end) store_token_output(p, k, t + i, values[i]);
+    }
+  }
+
+  // Output by output, so that few values live at a time.
+  NSAMETA_DEVICE void store_all(const build_metadata_params& p) const {
+    const bool clamp = p.clamp != 0;
+    std::int32_t visible[4];
+    std::int32_t values[4];
+    NSAMETA_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const std::int32_t x = formula::wrap_add(terms[i].visible_base, t + i);
+      visible[i] = clamp ? not_negative(x) : x;
+    }
+    if (p.capacity[EXPANDED] > t) store(p, EXPANDED, visible);
+    if (p.capacity[SPARSE] > t) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) values[i] = formula::dsa(visible[i], p.sparsity);
+      store(p, SPARSE, values);
+    }
+    if (p.capacity[SPARSE_CU] > t) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const std::int32_t x = formula::wrap_add(terms[i].visible_base, t + i - 1);
+        values[i] = formula::wrap_add(terms[i].sparse_base, formula::dsa_sum_at(x, clamp, p.sparsity));
+      }
+      store(p, SPARSE_CU, values);
+    }
+    if (p.capacity[REQUEST] > t) store(p, REQUEST, request);
+    if (p.capacity[POSITION] > t) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) values[i] = formula::wrap_sub(visible[i], 1);
+      store(p, POSITION, values);
+    }
+    NSAMETA_UNROLL
+    for (int i = 0; i < 4; ++i) values[i] = terms[i].keys;
+    if (p.capacity[OFFSET] > t) store(p, OFFSET, values);
+    if (p.capacity[KEY_START] > t) store(p, KEY_START, values);
+    if (p.capacity[KEY_END] > t) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) values[i] = formula::wrap_add(values[i], visible[i]);
+      store(p, KEY_END, values);
+    }
+  }
+};
+
+}  // namespace nsameta::simt

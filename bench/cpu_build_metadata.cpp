@@ -1,0 +1,206 @@
+// Speed of the CPU backend's build_metadata by itself, without the API above it. Prints medians with the range seen.
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "backends/cpu/backend.h"
+#include "backends/cpu/build_metadata.h"
+
+namespace {
+
+using nsameta::cpu::policy;
+
+struct summary {
+  double median, min, max;
+};
+
+summary summarise(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return {values[values.size() / 2], values.front(), values.back()};
+}
+
+template <typename Body>
+double seconds(const Body& body) {
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Nanoseconds a call: samples of about a millisecond each.
+template <typename Body>
+summary nanoseconds(const Body& body) {
+  const double once = seconds([&] { body(), body(); }) / 2;
+  const int num_calls = std::max(1, static_cast<int>(1e-3 / std::max(once, 1e-9)));
+  std::vector<double> samples;
+  for (int i = 0; i < 31; ++i) {
+    samples.push_back(1e9 / num_calls * seconds([&] {
+                        for (int call = 0; call < num_calls; ++call) body();
+                      }));
+  }
+  return summarise(samples);
+}
+
+struct release {
+  void operator()(void* data) const { std::free(data); }
+};
+using buffer = std::unique_ptr<int32_t, release>;
+
+// Touched by nobody yet.
+buffer allocate(int64_t num) {
+  constexpr size_t kAlignment = 4096;
+  const auto bytes = (static_cast<size_t>(num) * sizeof(int32_t) + kAlignment - 1) / kAlignment * kAlignment;
+  return buffer(static_cast<int32_t*>(std::aligned_alloc(kAlignment, bytes)));
+}
+
+// The seed operation: draft-extend into seqlens_expanded and nsa_cache_seqlens, or decode when width is 1.
+class seed_job {
+ public:
+  explicit seed_job(std::vector<int32_t> extend, int32_t constant_width = 0) : extend_(std::move(extend)) {
+    for (const int32_t q : extend_) num_tokens += q;
+    for (size_t r = 0; r < extend_.size(); ++r) seq_.push_back(extend_[r] + static_cast<int32_t>(r * 7919 % 4096));
+    visible_ = allocate(num_tokens);
+    kept_ = allocate(num_tokens);
+    desc.seq_lens = {seq_.data(), 1, NSAMETA_INT32, 0};
+    desc.extend_seq_lens = {extend_.data(), 1, NSAMETA_INT32, 0};
+    desc.batch = static_cast<int32_t>(extend_.size());
+    desc.query_source = constant_width > 0 ? NSAMETA_QUERY_CONSTANT : NSAMETA_QUERY_RAGGED;
+    desc.query_width = constant_width;
+    desc.topk = 2048;
+    desc.kpool = 1;
+    desc.num_tokens_bound = -1;
+    desc.seqlens_expanded = {visible_.get(), num_tokens};
+    desc.nsa_cache_seqlens = {kept_.get(), num_tokens};
+  }
+  double bytes() const { return 2.0 * 4.0 * static_cast<double>(num_tokens); }
+  void run(const policy& policy) const {
+    uint64_t fault = 0;
+    nsameta::cpu::build_metadata(desc, policy, &fault);
+  }
+
+  nsameta_build_metadata_desc desc{};
+  int64_t num_tokens = 0;
+
+ private:
+  std::vector<int32_t> seq_;
+  std::vector<int32_t> extend_;
+  buffer visible_;
+  buffer kept_;
+};
+
+policy serial_policy() {
+  policy p = nsameta::cpu::default_policy();
+  p.min_parallel_bytes = INT64_MAX;
+  return p;
+}
+
+policy parallel_policy() {
+  policy p = nsameta::cpu::default_policy();
+  p.min_parallel_bytes = 0;
+  return p;
+}
+
+void small_batches() {
+  void* state = nullptr;
+  uint64_t* fault_word = nullptr;
+  const nsameta_backend* backend = nsameta_cpu_backend();
+  if (backend->create(0, &state, &fault_word) != NSAMETA_OK) return;
+  std::printf("small batches, ns a call through the backend table, median (min .. max)\n");
+  for (const int32_t width : {4, 1}) {
+    for (const size_t batch : {1U, 8U, 32U, 256U}) {
+      const seed_job job(std::vector<int32_t>(batch, width), width == 1 ? 1 : 0);
+      const auto call = [&] {
+        if (backend->build_metadata(state, &job.desc, nullptr) != NSAMETA_OK) std::abort();
+      };
+      const summary ns = nanoseconds(call);
+      std::printf("  batch %4zu x %d %-12s %8.1f (%.1f .. %.1f)\n", batch, width, width == 1 ? "constant" : "ragged",
+                  ns.median, ns.min, ns.max);
+    }
+  }
+  backend->destroy(state);
+}
+
+void crossing_point() {
+  std::printf("serial against parallel, us a call, 64 tokens a request (min_parallel_bytes is %lld)\n",
+              static_cast<long long>(nsameta::cpu::default_policy().min_parallel_bytes));
+  const policy alone = serial_policy(), shared = parallel_policy();
+  for (size_t batch = 64; batch <= 32768; batch *= 2) {
+    const seed_job job(std::vector<int32_t>(batch, 64));
+    const summary serial = nanoseconds([&] { job.run(alone); });
+    const summary parallel = nanoseconds([&] { job.run(shared); });
+    std::printf("  %9.0f KiB: serial %9.1f (%.1f ..), parallel %9.1f (%.1f ..)\n", job.bytes() / 1024,
+                serial.median / 1e3, serial.min / 1e3, parallel.median / 1e3, parallel.min / 1e3);
+  }
+}
+
+// What the machine can do: every core streams zeros into its share.
+void fill_past_cache(int32_t* data, int64_t num) {
+  const int num_parts = tbb::this_task_arena::max_concurrency();
+  tbb::parallel_for(0, num_parts, [&](int part) {
+    const int64_t begin = num / 16 * part / num_parts * 16;
+    const int64_t end = num / 16 * (part + 1) / num_parts * 16;
+#if defined(__SSE2__)
+    for (int64_t i = begin; i < end; i += 4) {
+      _mm_stream_si128(reinterpret_cast<__m128i*>(data + i), _mm_setzero_si128());
+    }
+    _mm_sfence();
+#else
+    std::fill(data + begin, data + end, 0);
+#endif
+  });
+}
+
+void bandwidth() {
+  const seed_job job(std::vector<int32_t>(65536, 256));
+  const buffer target = allocate(2 * job.num_tokens);
+  const policy policy = nsameta::cpu::default_policy();
+  std::vector<double> fill, build, share;
+  for (int i = 0; i < 34; ++i) {
+    const double fill_seconds = seconds([&] { fill_past_cache(target.get(), 2 * job.num_tokens); });
+    const double build_seconds = seconds([&] { job.run(policy); });
+    if (i < 3) continue;  // pages are touched for the first time
+    fill.push_back(job.bytes() / fill_seconds / 1e9);
+    build.push_back(job.bytes() / build_seconds / 1e9);
+    share.push_back(100 * fill_seconds / build_seconds);
+  }
+  const summary f = summarise(fill), b = summarise(build), s = summarise(share);
+  std::printf("65536 requests x 256 tokens, GB/s, alternating\n");
+  std::printf("  non-temporal fill %6.2f (%.2f .. %.2f)\n", f.median, f.min, f.max);
+  std::printf("  build_metadata    %6.2f (%.2f .. %.2f), share of the fill beside it %.1f %% (%.1f .. %.1f)\n",
+              b.median, b.min, b.max, s.median, s.min, s.max);
+}
+
+void skew() {
+  std::vector<int32_t> extend(60001, 1);
+  extend[20000] = 1 << 20;
+  const seed_job job(std::move(extend));
+  const policy alone = serial_policy(), shared = parallel_policy();
+  const summary serial = nanoseconds([&] { job.run(alone); });
+  const summary parallel = nanoseconds([&] { job.run(shared); });
+  std::printf(
+      "one request of 1M tokens beside 60,000 of 1: serial %.1f us (%.1f .. %.1f), parallel %.1f us (%.1f .. %.1f)\n",
+      serial.median / 1e3, serial.min / 1e3, serial.max / 1e3, parallel.median / 1e3, parallel.min / 1e3,
+      parallel.max / 1e3);
+}
+
+}  // namespace
+
+int main() {
+  std::printf("%d threads; %s\n", tbb::this_task_arena::max_concurrency(),
+              to_string(nsameta::cpu::default_policy()).c_str());
+  small_batches();
+  crossing_point();
+  bandwidth();
+  skew();
+  return 0;
+}

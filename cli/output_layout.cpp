@@ -1,0 +1,56 @@
+#include "cli/output_layout.h"
+
+namespace nsameta::cli {
+namespace {
+
+using build_metadata::output_kind;
+
+constexpr int64_t kAlignCells = 64;  // 256 bytes
+
+int64_t capacity_of(output_kind kind, const build_limits& limits) {
+  switch (kind) {
+    case output_kind::TOKEN: return limits.max_tokens;
+    case output_kind::TOKEN_CU: return limits.max_tokens + 1;
+    case output_kind::REQUEST: return limits.max_batch;
+    case output_kind::REQUEST_CU: return int64_t{limits.max_batch} + 1;
+    case output_kind::REQUEST_ROW: return int64_t{limits.max_batch} * limits.ctx_lens_columns;
+    case output_kind::SCALAR: return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+output_layout lay_out(const build_limits& limits) {
+  output_layout layout{};
+  size_t i = 0;
+  const auto place = [&](const char* name, output_kind kind) {
+    const int64_t capacity = capacity_of(kind, limits);
+    const int64_t num_cells = capacity > 0 ? (capacity + kAlignCells) / kAlignCells * kAlignCells : 0;
+    layout.places[i++] = {name, layout.num_cells, capacity, num_cells};
+    layout.num_cells += num_cells;
+  };
+#define NSAMETA_OUTPUT(name, kind) place(#name, output_kind::kind);
+#include "core/outputs.def"
+#undef NSAMETA_OUTPUT
+  return layout;
+}
+
+void bind_outputs(const output_layout& layout, const build_limits& limits, int32_t* base, nsameta_device device,
+                  nsameta_build_metadata_args* args) {
+  size_t i = 0;
+  const auto bind = [&](output_kind kind, nsameta_tensor* tensor) {
+    const auto& place = layout.places[i++];
+    if (place.capacity == 0) return;
+    int32_t* data = base + place.first_cell;
+    const auto columns = static_cast<size_t>(limits.ctx_lens_columns);
+    *tensor = kind == output_kind::REQUEST_ROW ? make_tensor_2d(data, static_cast<size_t>(limits.max_batch), columns,
+                                                                limits.ctx_lens_columns, device)
+                                               : make_tensor(data, static_cast<size_t>(place.capacity), device);
+  };
+#define NSAMETA_OUTPUT(name, kind) bind(output_kind::kind, &args->name);
+#include "core/outputs.def"
+#undef NSAMETA_OUTPUT
+}
+
+}  // namespace nsameta::cli

@@ -1,0 +1,78 @@
+#include "dispatch/plan.h"
+
+#include <cinttypes>
+#include <iterator>
+
+namespace nsameta::dispatch {
+namespace {
+
+template <class Op>
+class direct_plan final : public nsameta_plan {
+ public:
+  direct_plan(const nsameta_context& context, const typename Op::desc& bound)
+      : context_(context), slot_(context.backend->*Op::kSlot), bound_(bound), desc_(bound) {}
+
+  nsameta_status run(const run_bounds& bounds, void* stream) override {
+    if (const auto status = narrow(bound_, bounds, &desc_); status != NSAMETA_OK) return status;
+    const auto status = slot_(context_.state, &desc_, stream);
+    if (status != NSAMETA_OK) return from_backend(*context_.backend, status);
+    context_.count_launch();
+    return NSAMETA_OK;
+  }
+
+ private:
+  const nsameta_context& context_;
+  const typename Op::slot slot_;
+  const typename Op::desc bound_;
+  typename Op::desc desc_;  // of the current run; a member, so that a run need not copy it
+};
+
+template <class Op>
+class staged_plan final : public nsameta_plan {
+ public:
+  staged_plan(const nsameta_context& context, const typename Op::desc& bound)
+      : context_(context), staged_(make_staged(bound)), bound_(bound), desc_(bound) {}
+
+  nsameta_status run(const run_bounds& bounds, void* stream) override {
+    if (const auto status = narrow(bound_, bounds, &desc_); status != NSAMETA_OK) return status;
+    const auto status = staged_->run(context_, desc_, stream);
+    if (status == NSAMETA_OK) context_.count_launch();
+    return status;
+  }
+
+ private:
+  const nsameta_context& context_;
+  const std::unique_ptr<staged_run<typename Op::desc>> staged_;
+  const typename Op::desc bound_;
+  typename Op::desc desc_;
+};
+
+template <class Op>
+nsameta_status create(const nsameta_context& context, const void* args, nsameta_plan** plan) {
+  typename Op::desc desc;
+  if (const auto status = Op::check(args, context.device, &desc); status != NSAMETA_OK) return status;
+  if (find_slot<Op>(context) == nullptr) return NSAMETA_UNSUPPORTED;
+  if (context.is_staged()) {
+    *plan = new staged_plan<Op>(context, desc);
+  } else {
+    *plan = new direct_plan<Op>(context, desc);
+  }
+  return NSAMETA_OK;
+}
+
+constexpr nsameta_status (*kCreate[])(const nsameta_context&, const void*, nsameta_plan**) = {
+#define NSAMETA_OP(name) &create<name##_op>,
+#include "core/ops.def"
+#undef NSAMETA_OP
+};
+
+}  // namespace
+
+nsameta_status create_plan(const nsameta_context& context, int32_t op, const void* args, nsameta_plan** plan) {
+  if (op < 0 || op >= static_cast<int32_t>(std::size(kCreate))) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "op=%" PRId32 " must be in [0, %zu)", op, std::size(kCreate));
+  }
+  return kCreate[op](context, args, plan);
+}
+
+}  // namespace nsameta::dispatch

@@ -1,0 +1,283 @@
+// Staged runs against a "GPU" whose memory the host cannot touch. Each case runs twice on equal arenas, staged on the
+// fake GPU and directly on the CPU: afterwards the arenas must be equal to the last byte, guards and gaps included.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "nsameta/nsameta.hpp"
+#include "tests/dispatch/plugins/fake_gpu.h"
+
+namespace {
+
+constexpr nsameta_device kGpu{NSAMETA_DEVICE_CUDA, 1};
+constexpr size_t kArenaElements = 4096;
+
+const std::string kFolder = NSAMETA_PLUGIN_ROOT "/fake_gpu";
+
+// Before any call of the library, which reads the variable once.
+[[maybe_unused]] const int kIsSet = setenv("NSAMETA_BACKEND_DIR", kFolder.c_str(), 1);
+
+nsameta::plugin::fake_gpu_log& gpu_log() {
+  void* library = dlopen((kFolder + "/libnsameta_fake_gpu.so").c_str(), RTLD_NOW | RTLD_NOLOAD);
+  using get_log_fn = nsameta::plugin::fake_gpu_log* (*)();
+  return *reinterpret_cast<get_log_fn>(dlsym(library, "fake_gpu_get_log"))();
+}
+
+// Hands out views one after the other, with a guard between them, at the same places whatever the device.
+class arena_layout {
+ public:
+  arena_layout(int32_t* base, nsameta_device device) : base_(base), device_(device) {}
+
+  nsameta_tensor vector(size_t size) { return nsameta::make_tensor(take(size), size, device_); }
+  nsameta_tensor vector64(size_t size) {
+    next_ += next_ % 2;
+    return nsameta::make_tensor(reinterpret_cast<int64_t*>(take(2 * size)), size, device_);
+  }
+  nsameta_tensor rows(size_t num_rows, size_t num_columns, size_t row_stride) {
+    return nsameta::make_tensor_2d(take(num_rows * row_stride), num_rows, num_columns, static_cast<int64_t>(row_stride),
+                                   device_);
+  }
+  // Element i lies `stride` elements after element i - 1, also backwards.
+  nsameta_tensor strided(const std::vector<int32_t>& values, int64_t stride, std::vector<int32_t>* host_arena) {
+    const size_t step = static_cast<size_t>(std::abs(stride));
+    const size_t first = next_ + (stride < 0 ? (values.size() - 1) * step : 0);
+    take(values.size() * step);
+    for (size_t i = 0; i < values.size(); ++i) {
+      (*host_arena)[first + static_cast<size_t>(static_cast<int64_t>(i) * stride)] = values[i];
+    }
+    return nsameta::make_tensor(base_ + first, values.size(), device_, stride);
+  }
+
+ private:
+  int32_t* take(size_t size) {
+    int32_t* const data = base_ + next_;
+    next_ += size + 5;
+    EXPECT_LT(next_, kArenaElements);
+    return data;
+  }
+
+  int32_t* base_;
+  nsameta_device device_;
+  size_t next_ = 3;
+};
+
+using build_fn = std::function<nsameta::build_metadata_args(arena_layout&, std::vector<int32_t>* values)>;
+
+class staging : public testing::Test {
+ protected:
+  std::vector<int32_t> poisoned() const {
+    std::vector<int32_t> arena(kArenaElements);
+    std::iota(arena.begin(), arena.end(), -1'000'000);
+    return arena;
+  }
+
+  std::vector<int32_t> download() const {
+    std::vector<int32_t> arena(kArenaElements);
+    gpu_.copy_to_host(arena.data(), memory_.data(), arena.size() * sizeof(int32_t));
+    return arena;
+  }
+
+  // Runs `build` both ways, one-shot and by plan, for the first `batch` requests.
+  void expect_equal(const build_fn& build, int32_t batch = -1) {
+    for (const bool by_plan : {false, true}) {
+      SCOPED_TRACE(by_plan ? "plan" : "one-shot");
+      std::vector<int32_t> host = poisoned();
+      arena_layout host_layout(host.data(), nsameta::cpu_device);
+      auto host_args = build(host_layout, &host);
+      std::vector<int32_t> upload = poisoned();
+      arena_layout gpu_layout(memory_.as<int32_t>(), kGpu);
+      auto gpu_args = build(gpu_layout, &upload);
+      gpu_.copy_to_device(memory_.data(), upload.data(), upload.size() * sizeof(int32_t));
+      const std::vector<int32_t> before = host;
+      if (by_plan) {
+        nsameta::plan(cpu_, host_args).run(nullptr, batch);
+        nsameta::plan(gpu_, gpu_args).run(nullptr, batch);
+      } else {
+        if (batch >= 0) host_args.batch = gpu_args.batch = batch;
+        cpu_.build_metadata(host_args);
+        gpu_.build_metadata(gpu_args);
+      }
+      EXPECT_NE(host, before) << "the case writes nothing";
+      EXPECT_EQ(download(), host);
+      EXPECT_EQ(gpu_.fault().check, cpu_.fault().check);
+      EXPECT_EQ(gpu_.fault().value, cpu_.fault().value);
+    }
+  }
+
+  nsameta::context cpu_{nsameta::cpu_device, "cpu"};
+  nsameta::context gpu_{kGpu, "cpu"};
+  nsameta::device_buffer memory_{gpu_, kArenaElements * sizeof(int32_t)};
+};
+
+// All outputs; token arrays hold 24, request arrays 8.
+void add_outputs(arena_layout& layout, nsameta::build_metadata_args* args, size_t num_columns) {
+  args->seqlens_expanded = layout.vector(24);
+  args->nsa_cache_seqlens = layout.vector(24);
+  args->nsa_cu_seqlens_k = layout.vector(25);
+  args->cache_seqlens = layout.vector(8);
+  args->cu_seqlens_k = layout.vector(9);
+  args->cu_seqlens_q = layout.vector(9);
+  args->token_to_batch_idx = layout.vector(24);
+  args->positions = layout.vector64(24);
+  args->topk_indices_offset = layout.vector(24);
+  args->indexer_ks = layout.vector(24);
+  args->indexer_ke = layout.vector(24);
+  args->paged_mqa_ctx_lens_2d = layout.rows(8, num_columns, num_columns + 3);
+  args->total_tokens = layout.vector(1);
+}
+
+build_fn ragged(std::vector<int32_t> seq_lens, std::vector<int32_t> extend_seq_lens, int32_t tail, int64_t stride) {
+  return [=](arena_layout& layout, std::vector<int32_t>* values) {
+    nsameta::build_metadata_args args;
+    args.mode = NSAMETA_MODE_EXTEND;
+    args.topk = 16;
+    args.tail = tail;
+    args.seq_lens = layout.strided(seq_lens, stride, values);
+    args.extend_seq_lens = layout.strided(extend_seq_lens, stride, values);
+    add_outputs(layout, &args, 2);
+    return args;
+  };
+}
+
+TEST_F(staging, context_says_so) {
+  EXPECT_TRUE(gpu_.is_staged());
+  EXPECT_STREQ(gpu_.backend(), "cpu");
+  EXPECT_EQ(gpu_.device().type, NSAMETA_DEVICE_CUDA);
+  EXPECT_EQ(gpu_.device().id, 1);
+}
+
+TEST_F(staging, ragged_with_every_tail) {
+  for (const int32_t tail : {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO, NSAMETA_TAIL_LAST, NSAMETA_TAIL_MINUS_ONE}) {
+    SCOPED_TRACE(tail);
+    expect_equal(ragged({20, 7, 31, 5}, {3, 1, 6, 2}, tail, 1));
+  }
+}
+
+TEST_F(staging, strides_of_every_kind) {
+  for (const int64_t stride : {1, 3, -1, -4}) {
+    SCOPED_TRACE(stride);
+    expect_equal(ragged({20, 7, 31, 5}, {3, 1, 6, 2}, NSAMETA_TAIL_KEEP, stride));
+    expect_equal(ragged({20, 7, 31, 5}, {3, 1, 6, 2}, NSAMETA_TAIL_KEEP, stride), 2);
+  }
+}
+
+TEST_F(staging, wide_inputs_and_stride_zero) {
+  expect_equal([](arena_layout& layout, std::vector<int32_t>* values) {
+    nsameta::build_metadata_args args;
+    args.mode = NSAMETA_MODE_TARGET_VERIFY;
+    args.tokens_per_request = 3;
+    args.topk = 16;
+    args.batch = 5;
+    const nsameta_tensor pair = layout.strided({1234, 0}, 1, values);
+    args.seq_lens = pair;
+    args.seq_lens.shape[0] = 5;
+    args.seq_lens.strides[0] = 0;
+    add_outputs(layout, &args, 3);
+    return args;
+  });
+}
+
+TEST_F(staging, empty_batch_and_no_tokens) {
+  expect_equal(ragged({20, 7, 31, 5}, {3, 1, 6, 2}, NSAMETA_TAIL_ZERO, 1), 0);
+  expect_equal(ragged({20, 7, 31, 5}, {0, 0, 0, 0}, NSAMETA_TAIL_ZERO, 1));
+}
+
+// One element is all that there is of extend_seq_lens; the fake GPU refuses to read past its allocation.
+TEST_F(staging, static_width_reads_one_element) {
+  const auto build = [](arena_layout& layout, std::vector<int32_t>* values) {
+    nsameta::build_metadata_args args;
+    args.mode = NSAMETA_MODE_DRAFT_EXTEND;
+    args.static_width = 1;
+    args.topk = 16;
+    args.seq_lens = layout.strided({9, 2, 30, 8, 1}, 2, values);
+    args.extend_seq_lens = layout.strided({4}, 1, values);
+    add_outputs(layout, &args, 4);
+    return args;
+  };
+  expect_equal(build);
+  expect_equal(build, 0);
+}
+
+TEST_F(staging, tokens_over_capacity_are_not_written) {
+  for (const int32_t tail : {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO}) {
+    expect_equal([tail](arena_layout& layout, std::vector<int32_t>* values) {
+      auto args = ragged({90, 70, 50, 40}, {9, 9, 9, 9}, tail, 1)(layout, values);
+      args.positions.shape[0] = 10;
+      return args;
+    });
+    EXPECT_EQ(gpu_.fault().check, NSAMETA_CHECK_TOKENS_OVER_CAPACITY);
+    EXPECT_EQ(gpu_.fault().value, 36);
+    cpu_.clear_fault();
+    gpu_.clear_fault();
+  }
+}
+
+TEST_F(staging, negative_lengths_are_reported_by_the_cpu) {
+  expect_equal(ragged({20, -7, 31, 5}, {3, 1, 6, 2}, NSAMETA_TAIL_KEEP, 1));
+  EXPECT_EQ(gpu_.fault().check, NSAMETA_CHECK_NEGATIVE_KV);
+  EXPECT_EQ(gpu_.fault().request_idx, 1);
+}
+
+TEST_F(staging, only_what_is_wanted_travels) {
+  std::vector<int32_t> upload = poisoned();
+  arena_layout layout(memory_.as<int32_t>(), kGpu);
+  nsameta::build_metadata_args args;
+  args.mode = NSAMETA_MODE_EXTEND;
+  args.topk = 16;
+  args.seq_lens = layout.strided({20, 7, 31, 5}, 1, &upload);
+  args.extend_seq_lens = layout.strided({3, 1, 6, 2}, 1, &upload);
+  args.seqlens_expanded = layout.vector(24);
+  args.paged_mqa_ctx_lens_2d = layout.rows(8, 2, 5);
+  gpu_.copy_to_device(memory_.data(), upload.data(), upload.size() * sizeof(int32_t));
+  nsameta::plan plan(gpu_, args);
+  const auto before = gpu_log();
+  plan.run(nullptr, 3);
+  const auto& after = gpu_log();
+  EXPECT_EQ(after.bytes_read - before.bytes_read, (3U + 3U) * 4U);
+  EXPECT_EQ(after.bytes_written - before.bytes_written, (10U + 3U * 2U) * 4U);
+  EXPECT_EQ(after.num_writes - before.num_writes, 1U + 3U);  // the gaps between rows are not written
+}
+
+TEST_F(staging, a_capture_is_refused_with_the_cause) {
+  const nsameta::stream stream(gpu_);
+  std::vector<int32_t> upload = poisoned();
+  arena_layout layout(memory_.as<int32_t>(), kGpu);
+  const auto args = ragged({20, 7}, {3, 1}, NSAMETA_TAIL_KEEP, 1)(layout, &upload);
+  gpu_.copy_to_device(memory_.data(), upload.data(), upload.size() * sizeof(int32_t));
+  nsameta::plan plan(gpu_, args);
+  nsameta_graph* graph = nullptr;
+  ASSERT_EQ(nsameta_graph_begin(gpu_.get(), stream.get()), NSAMETA_OK);
+  const auto before = gpu_log();
+  constexpr const char* kMessage =
+      "build_metadata runs staged on backend cpu for cuda:1 (backend argument \"cpu\"), which synchronises and cannot "
+      "be "
+      "captured in a graph; lift that choice, or run outside the capture";
+  EXPECT_EQ(nsameta_plan_run(plan.get(), -1, -1, -1, stream.get()), NSAMETA_UNSUPPORTED);
+  EXPECT_STREQ(nsameta_last_error_message(), kMessage);
+  EXPECT_EQ(nsameta_build_metadata(gpu_.get(), &args, stream.get()), NSAMETA_UNSUPPORTED);
+  EXPECT_STREQ(nsameta_last_error_message(), kMessage);
+  EXPECT_EQ(gpu_log().bytes_read, before.bytes_read);
+  EXPECT_EQ(gpu_log().num_writes, before.num_writes);
+  EXPECT_EQ(gpu_.num_launches(), 0U);
+  ASSERT_EQ(nsameta_graph_end(gpu_.get(), stream.get(), &graph), NSAMETA_OK);
+  nsameta_graph_destroy(graph);
+  plan.run(stream.get());
+  EXPECT_EQ(gpu_.num_launches(), 1U);
+}
+
+TEST_F(staging, a_failing_copy_is_passed_on_with_the_owner_s_name) {
+  nsameta::build_metadata_args args;
+  args.topk = 16;
+  std::vector<int32_t> host(8);
+  args.seq_lens = nsameta::make_tensor(host.data(), 4, kGpu);  // not the fake GPU's memory
+  args.cache_seqlens = nsameta::make_tensor(host.data() + 4, 4, kGpu);
+  EXPECT_EQ(nsameta_build_metadata(gpu_.get(), &args, nullptr), NSAMETA_DEVICE_ERROR);
+  EXPECT_STREQ(nsameta_last_error_message(), "backend fake_gpu: illegal address");
+}
+
+}  // namespace

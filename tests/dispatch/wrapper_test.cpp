@@ -1,0 +1,104 @@
+// nsameta.hpp: errors become exceptions, handles move, views say what they were given.
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "nsameta/nsameta.hpp"
+
+namespace {
+
+template <class T>
+constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                            !std::is_copy_constructible_v<T> && std::is_nothrow_destructible_v<T>;
+static_assert(moves_only<nsameta::context> && moves_only<nsameta::plan> && moves_only<nsameta::stream> &&
+              moves_only<nsameta::device_buffer> && moves_only<nsameta::graph>);
+
+TEST(wrapper, failures_throw_status_and_message) {
+  try {
+    const nsameta::context context(nsameta::cpu_device, "nonsense");
+    FAIL() << "made a context";
+  } catch (const nsameta::error& e) {
+    EXPECT_EQ(e.status(), NSAMETA_BACKEND_UNAVAILABLE);
+    EXPECT_STREQ(e.what(), nsameta_last_error_message());
+  }
+  EXPECT_THROW(nsameta::select({NSAMETA_DEVICE_CPU, 9}), nsameta::error);
+}
+
+TEST(wrapper, backends_list_devices) {
+  for (const auto& backend : nsameta::backends()) {
+    EXPECT_EQ(backend.usable, backend.reason.empty()) << backend.name;
+    EXPECT_EQ(backend.usable, !backend.devices.empty()) << backend.name;
+    if (backend.name == "cpu") {
+      EXPECT_TRUE(backend.usable);
+      EXPECT_GT(backend.devices.front().num_multiprocessors, 0);
+    }
+  }
+  EXPECT_EQ(nsameta::select(nsameta::cpu_device).backend, "cpu");
+  EXPECT_EQ(nsameta::select(nsameta::cpu_device, "nonsense").backend, "");
+}
+
+TEST(wrapper, views) {
+  const std::vector<int64_t> wide(6);
+  const nsameta_tensor strided = nsameta::make_tensor(wide.data(), 3, nsameta::cpu_device, 2);
+  EXPECT_EQ(strided.dtype, NSAMETA_INT64);
+  EXPECT_EQ(strided.ndim, 1);
+  EXPECT_EQ(strided.shape[0], 3);
+  EXPECT_EQ(strided.strides[0], 2);
+  std::vector<int32_t> cells(20);
+  const nsameta_tensor rows = nsameta::make_tensor_2d(cells.data(), 4, 3, 5, {NSAMETA_DEVICE_CUDA, 1});
+  EXPECT_EQ(rows.dtype, NSAMETA_INT32);
+  EXPECT_EQ(rows.ndim, 2);
+  EXPECT_EQ(rows.shape[1], 3);
+  EXPECT_EQ(rows.strides[0], 5);
+  EXPECT_EQ(rows.strides[1], 1);
+  EXPECT_EQ(rows.device.id, 1);
+  const nsameta::build_metadata_args args;
+  EXPECT_EQ(args.struct_size, sizeof(nsameta_build_metadata_args));
+  EXPECT_EQ(args.batch, -1);
+  EXPECT_EQ(args.kpool, 1);
+}
+
+TEST(wrapper, moved_handles_work_on) {
+  nsameta::context first(nsameta::cpu_device, "cpu");
+  nsameta::device_buffer buffer(first, 64);
+  const nsameta::context context = std::move(first);
+  const nsameta::device_buffer moved = std::move(buffer);
+  EXPECT_EQ(moved.bytes(), 64U);
+  EXPECT_EQ(buffer.bytes(), 0U);  // NOLINT(bugprone-use-after-move): what is left is defined
+
+  const std::vector<int32_t> lens{3, 4};
+  std::vector<int32_t> cu(3);
+  nsameta::build_metadata_args args;
+  args.topk = 1;
+  args.seq_lens = nsameta::make_tensor(lens.data(), lens.size());
+  args.cu_seqlens_k = nsameta::make_tensor(cu.data(), cu.size());
+  std::optional<nsameta::plan> plan(std::in_place, context, args);
+  nsameta::plan other = std::move(*plan);
+  plan.reset();
+  other.run();
+  EXPECT_EQ(cu, (std::vector<int32_t>{0, 3, 7}));
+}
+
+TEST(wrapper, presets) {
+  const nsameta::context context(nsameta::cpu_device, "cpu");
+  const std::vector<int32_t> extend{2};
+  const std::vector<int32_t> lens{9};
+  std::vector<int32_t> out(6);
+  const auto view = [](auto& values, size_t offset, size_t size) {
+    return nsameta::make_tensor(values.data() + offset, size);
+  };
+  const auto total = view(out, 4, 1);
+  nsameta::fill_draft_extend_metadata_fused_simple(context, view(extend, 0, 1), view(lens, 0, 1), 4, view(out, 0, 2),
+                                                   view(out, 2, 2));
+  nsameta::fill_draft_extend_metadata_inplace(context, view(extend, 0, 1), view(lens, 0, 1), 4, view(out, 0, 2),
+                                              view(out, 2, 2), &total);
+  EXPECT_EQ(out, (std::vector<int32_t>{8, 9, 4, 4, 2, 0}));
+  std::vector<int32_t> cache(3);
+  nsameta::fill_draft_extend_metadata_fused(context, view(extend, 0, 1), view(lens, 0, 1), 4, view(out, 0, 2),
+                                            view(out, 2, 2), view(cache, 0, 1), view(cache, 1, 2));
+  EXPECT_EQ(cache, (std::vector<int32_t>{9, 0, 9}));
+}
+
+}  // namespace

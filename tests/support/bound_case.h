@@ -1,0 +1,64 @@
+// A metadata_case laid out in the memory of a context: args to call the library with, and the check of what it wrote.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "nsameta/device.h"
+#include "tests/support/metadata_case.h"
+
+namespace nsameta::test {
+
+class bound_case {
+ public:
+  bound_case(nsameta_context* context, void* stream, const metadata_case& c);
+  ~bound_case();
+  bound_case(const bound_case&) = delete;
+  bound_case& operator=(const bound_case&) = delete;
+
+  const nsameta_build_metadata_args& args() const { return args_; }
+  const metadata_case& description() const { return case_; }
+
+  // Poisons all memory and stores `inputs`, whose batch is at most the case's.
+  void reset(const reference::metadata_inputs& inputs);
+
+  // After a run on `inputs` (and a synchronisation): every byte is right, and the context reports the fault there is.
+  // Clears the fault.
+  testing::AssertionResult holds(const reference::metadata_inputs& inputs);
+
+  // The first half of it: every byte is right.
+  testing::AssertionResult has_right_bytes(const reference::metadata& m);
+
+  // What the oracle says of `inputs`, as far as any output has room for it.
+  reference::metadata expected_of(const reference::metadata_inputs& inputs) const;
+
+  // Nothing was written since reset().
+  testing::AssertionResult is_untouched();
+
+ private:
+  nsameta_tensor add_input(const char* name, const input_layout& layout, int64_t count, int* region);
+  void add_outputs();
+  void store(const input_layout& layout, const std::vector<int64_t>& lengths, int64_t count, int region);
+  void expect_output(const reference::metadata& m, int output, memory_image* expected) const;
+  void expect_rows(const reference::metadata& m, memory_image* expected) const;
+  testing::AssertionResult has_right_fault(const reference::metadata& m);
+  std::vector<std::byte> read_back();
+
+  nsameta_context* context_;
+  void* stream_;
+  metadata_case case_;
+  nsameta_build_metadata_args args_;
+  memory_image image_;
+  int seq_region_ = -1;
+  int extend_region_ = -1;
+  std::array<int, kNumOutputs> regions_{};
+  std::array<int64_t, kNumOutputs> capacities_{};
+  void* block_ = nullptr;
+  uint32_t salt_ = 0;
+};
+
+// The args' tensor of an output.
+nsameta_tensor& tensor_of(nsameta_build_metadata_args* args, int output);
+
+}  // namespace nsameta::test

@@ -1,0 +1,19 @@
+#include "tests/support/random.h"
+
+#include <chrono>
+#include <cstdlib>
+
+namespace nsameta::test {
+
+uint64_t seed() {
+  static const uint64_t value = [] {
+    if (const char* text = std::getenv("NSAMETA_TEST_SEED"); text != nullptr && *text != '\0') {
+      return static_cast<uint64_t>(std::strtoull(text, nullptr, 10));
+    }
+    const auto ticks = std::chrono::system_clock::now().time_since_epoch().count();
+    return static_cast<uint64_t>(ticks) % 1'000'000'000;
+  }();
+  return value;
+}
+
+}  // namespace nsameta::test

@@ -1,0 +1,79 @@
+#include "tests/support/random_case.h"
+
+namespace nsameta::test {
+namespace {
+
+int64_t draw_length(random_source& random) {
+  const int64_t kind = random.in(0, 99);
+  if (kind < 70) return random.in(0, 6000);
+  if (kind < 90) return random.in(0, 12);
+  if (kind < 97) return random.in(0, 1'000'000);
+  if (kind < 99) return random.in(INT32_MAX - 100, INT32_MAX);
+  return random.in(-5, -1);
+}
+
+int64_t draw_query(random_source& random, int max_query) {
+  const int64_t kind = random.in(0, 99);
+  if (kind < 20) return 0;
+  if (kind < 97) return random.in(1, max_query);
+  return kind < 99 ? random.in(1, 3000) : -1;
+}
+
+input_layout draw_layout(random_source& random) {
+  return {random.pick({NSAMETA_INT32, NSAMETA_INT64}), random.pick<int64_t>({1, 1, 2, 3, -1, 0}), random.in(0, 3)};
+}
+
+void draw_inputs(random_source& random, metadata_case* c) {
+  auto& in = c->inputs;
+  in.mode = static_cast<int>(random.in(NSAMETA_MODE_DECODE, NSAMETA_MODE_EXTEND));
+  const int64_t batch = random.chance(80) ? random.in(0, 70) : random.in(0, random.chance(90) ? 600 : 5000);
+  in.seq_lens.resize(static_cast<size_t>(batch));
+  for (auto& length : in.seq_lens) length = draw_length(random);
+  in.topk =
+      static_cast<int>(random.chance(80) ? random.pick({1, 7, 64, 128, 512, 2048, INT32_MAX}) : random.in(1, 10'000));
+  in.kpool = random.chance(60) ? 1 : static_cast<int>(random.pick<int64_t>({2, 4, 64, random.in(1, 300)}));
+  if (in.mode == NSAMETA_MODE_DECODE) return;
+  if (in.mode == NSAMETA_MODE_TARGET_VERIFY || random.chance(20)) {
+    in.tokens_per_request = static_cast<int>(random.in(1, 8));
+    return;
+  }
+  in.static_width = random.chance(20);
+  const int max_query = random.pick({1, 2, 5, 8, 40});
+  in.extend_seq_lens.resize(in.static_width && random.chance(50) ? 1 : static_cast<size_t>(batch));
+  for (auto& length : in.extend_seq_lens) length = draw_query(random, max_query);
+  if (in.static_width && !in.extend_seq_lens.empty()) in.extend_seq_lens[0] = random.in(-1, 12);
+}
+
+void draw_outputs(random_source& random, metadata_case* c) {
+  const int percent = random.pick({10, 50, 100});
+  const int64_t slack = random.pick<int64_t>({0, 0, 1, 40, random.in(0, 5000)});
+  const bool may_be_small = !has_constant_query(c->inputs) && random.chance(15);
+  for (int i = 0; i < kNumOutputs; ++i) {
+    auto& output = c->outputs[static_cast<size_t>(i)];
+    output = {random.chance(percent), random.chance(50) ? slack : random.in(0, 9), random.in(0, 3)};
+    if (may_be_small && kind_of(i) == output_kind::TOKEN) output.slack = -random.in(0, 60);
+  }
+  // At least one that every execution has to write.
+  c->want({output_id::cu_seqlens_q});
+  c->positions_dtype = random.pick({NSAMETA_INT32, NSAMETA_INT64});
+  c->ctx_lens_columns = static_cast<int>(random.in(1, 9));
+  c->ctx_lens_row_slack = random.in(0, 3);
+}
+
+}  // namespace
+
+metadata_case draw_case(random_source& random) {
+  metadata_case c;
+  draw_inputs(random, &c);
+  c.clamp = random.pick({NSAMETA_CLAMP_DEFAULT, NSAMETA_CLAMP_OFF, NSAMETA_CLAMP_ON});
+  c.tail = static_cast<nsameta_tail>(random.in(NSAMETA_TAIL_KEEP, NSAMETA_TAIL_MINUS_ONE));
+  c.num_tokens_bound = random.chance(70) ? -1 : random.in(0, 4000);
+  c.spare_requests = random.chance(70) ? 0 : random.in(1, 40);
+  c.seq_lens = draw_layout(random);
+  c.extend_seq_lens = draw_layout(random);
+  resolve(&c);
+  draw_outputs(random, &c);
+  return c;
+}
+
+}  // namespace nsameta::test
