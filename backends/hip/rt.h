@@ -8,6 +8,7 @@
 
 #define NSAMETA_DEVICE __device__ __forceinline__
 #define NSAMETA_UNROLL _Pragma("unroll")
+#define NSAMETA_NO_UNROLL _Pragma("unroll 1")
 
 namespace nsameta::hip {
 
@@ -27,8 +28,8 @@ struct rt {
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
   static NSAMETA_DEVICE int grid_dim() { return static_cast<int>(gridDim.x); }
-  static NSAMETA_DEVICE int lane() { return thread_idx() % kWarp; }
-  static NSAMETA_DEVICE int warp() { return thread_idx() / kWarp; }
+  static NSAMETA_DEVICE int lane() { return static_cast<int>(threadIdx.x % kWarp); }
+  static NSAMETA_DEVICE int warp() { return static_cast<int>(threadIdx.x / kWarp); }
 
   static NSAMETA_DEVICE void sync_block() { __syncthreads(); }
   static NSAMETA_DEVICE void sync_warp() {

@@ -45,6 +45,7 @@ struct build_metadata_large {
   // Sum of each chunk to before_chunk, a warp a chunk.
   static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t chunks = num_chunks(p);
+    NSAMETA_NO_UNROLL
     for (std::int32_t chunk = Rt::warp(); chunk < chunks; chunk += kWarps) {
       const range requests = requests_of(p, chunk);
       prefix sum{};
@@ -64,9 +65,11 @@ struct build_metadata_large {
     const std::int32_t chunks = num_chunks(p);
     const std::int32_t first = Rt::lane() * kChunksOfLane;
     prefix before{};
+    NSAMETA_NO_UNROLL
     for (int i = 0; i < kChunksOfLane && first + i < chunks; ++i) before = sums::add(before, s.before_chunk[first + i]);
     const prefix all = sums::template exclusive_scan<Rt>(prefix{}, before);
     if (Rt::lane() == 0) s.total = all;
+    NSAMETA_NO_UNROLL
     for (int i = 0; i < kChunksOfLane && first + i < chunks; ++i) {
       const prefix mine = s.before_chunk[first + i];
       s.before_chunk[first + i] = before;
@@ -77,6 +80,7 @@ struct build_metadata_large {
   static NSAMETA_DEVICE void write_requests(const smem& s, const params& p, std::int32_t query_width, std::int32_t warp,
                                             std::int32_t num_warps) {
     const std::int32_t chunks = num_chunks(p);
+    NSAMETA_NO_UNROLL
     for (std::int32_t chunk = warp; chunk < chunks; chunk += num_warps) {
       const range requests = requests_of(p, chunk);
       prefix before = kHasPrefixes ? s.before_chunk[chunk] : prefix{};
@@ -189,6 +193,7 @@ struct build_metadata_large {
     token_quad<Rt> quad;
     quad.from = begin;
     quad.end = end;
+    NSAMETA_NO_UNROLL
     for (std::int32_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
       quad.t = tile + Rt::lane() * 4;
       if (quad.t >= end || quad.t + 4 <= begin) continue;
@@ -197,10 +202,11 @@ struct build_metadata_large {
         for (int i = 0; i < 4; ++i) {
           std::int32_t t = quad.t + i < begin ? begin : quad.t + i;
           t = t < end ? t : end - 1;
-          if (slot < 0 || t >= next_start) {
+          if (i == 0 && (slot < 0 || t >= next_start)) {
             slot = narrow::find_owner(mine, t);
-            next_start = slot + 1 < narrow::kRequests ? mine.start[slot + 1] : at.tokens.end;
+            next_start = narrow::end_of(mine, slot, at.tokens.end);
           }
+          while (t >= next_start) next_start = narrow::end_of(mine, ++slot, at.tokens.end);
           quad.request[i] = at.first_request + slot;
           quad.terms[i] = narrow::terms_of(mine, slot);
         }
@@ -221,6 +227,7 @@ struct build_metadata_large {
     token_quad<Rt> quad;
     quad.from = tokens.begin;
     quad.end = tokens.end;
+    NSAMETA_NO_UNROLL
     for (std::int32_t tile = tokens.begin; tile < tokens.end; tile += kTile) {
       quad.t = tile + Rt::lane() * 4;
       if (quad.t >= tokens.end) continue;
@@ -271,12 +278,12 @@ struct build_metadata_large {
       typename narrow::smem& mine = s.of_warp[Rt::warp()];
       const cursor at = seek(s, mine, p, query_width, t);
       const int slot = narrow::find_owner(mine, t);
-      last = token_values::make<kNumTokenOutputs>(p, t, at.first_request + slot, narrow::terms_of(mine, slot));
+      last = token_values::make<kAllOutputs>(p, t, at.first_request + slot, narrow::terms_of(mine, slot));
       last.of[SPARSE_CU] = s.total.sparse_keys;
     } else {
       const std::int32_t request = t / query_width;
       const request_lengths lengths{not_negative(load_kv(p, request)), query_width};
-      last = token_values::make<kNumTokenOutputs>(p, t, request, make_terms(p, lengths, request * query_width, 0, 0));
+      last = token_values::make<kAllOutputs>(p, t, request, make_terms(p, lengths, request * query_width, 0, 0));
     }
     return last;
   }
@@ -295,7 +302,7 @@ struct build_metadata_large {
     write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, num_warps));
     if (p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
       const token_values last = last_values(s, p, query_width, num_tokens);
-      store_tail(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), num_warps * Rt::kWarp);
+      store_tail<kAllOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), num_warps * Rt::kWarp);
     }
     write_requests(s, p, query_width, warp, num_warps);
     write_context_lengths(p);

@@ -11,8 +11,8 @@ namespace nsameta::simt {
 
 // int32 elements at any stride. An int64 vector is read as the low words of its elements: truncation costs nothing.
 struct strided_lengths {
-  const std::int32_t* data;
-  std::int64_t stride;
+  const char* data;
+  std::int32_t stride_bytes;
 };
 
 enum token_output : int {
@@ -64,9 +64,11 @@ inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1
 
 inline std::int32_t saturate(std::int64_t x) { return static_cast<std::int32_t>(std::min<std::int64_t>(x, INT32_MAX)); }
 
-inline strided_lengths make_lengths(const nsameta_lengths& lengths) {
-  const int words = lengths.dtype == NSAMETA_INT64 ? 2 : 1;
-  return {static_cast<const std::int32_t*>(lengths.data), lengths.stride * words};
+// With no request there may be no vector either, while a kernel reads element 0 before it knows: it gets `any_word`.
+inline strided_lengths make_lengths(const nsameta_lengths& lengths, std::int32_t batch, const void* any_word) {
+  if (batch == 0) return {static_cast<const char*>(any_word), 0};
+  const std::int64_t element_bytes = lengths.dtype == NSAMETA_INT64 ? 8 : 4;
+  return {static_cast<const char*>(lengths.data), static_cast<std::int32_t>(lengths.stride * element_bytes)};
 }
 
 inline void set_token_output(build_metadata_params& p, token_output k, const nsameta_output& output) {
@@ -80,8 +82,8 @@ inline void set_token_output(build_metadata_params& p, token_output k, const nsa
 
 inline build_metadata_params make_params(const nsameta_build_metadata_desc& desc, std::uint64_t* fault_word) {
   build_metadata_params p{};
-  p.seq_lens = make_lengths(desc.seq_lens);
-  p.query_lens = make_lengths(desc.extend_seq_lens);
+  p.seq_lens = make_lengths(desc.seq_lens, desc.batch, fault_word);
+  p.query_lens = make_lengths(desc.extend_seq_lens, desc.batch, fault_word);
   p.batch = desc.batch;
   p.kv_offset = desc.kv_offset;
   p.query_width = desc.query_width;

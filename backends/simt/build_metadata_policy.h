@@ -9,7 +9,6 @@
 namespace nsameta::simt {
 
 // H200, 2026-11-22, all by graph replay: see docs/BENCHMARKS.md for the figures behind these choices.
-inline constexpr int kSmallBlock = 64;  // few warps a block: stores of one step go out through many multiprocessors
 inline constexpr int kLargeBlock = 1024;
 inline constexpr int kMaxGroupRequests = 256;  // small kernel: requests of the whole batch
 inline constexpr int kMaxChunks = 512;         // large kernel: prefix sums in shared memory
@@ -48,12 +47,14 @@ inline build_metadata_policy choose_policy(const nsameta_build_metadata_desc& de
     const std::int64_t groups = std::int64_t{1} << policy.group_bits;
     // As many as an average request has tokens, so that short requests take one step; more where whole warps write.
     const std::int64_t of_request = std::min<std::int64_t>(16, ceil_div(tokens, std::max(p.batch, 1)));
-    const std::int64_t of_group = std::min(ceil_div(tokens, groups * warp_width), 4 * num_multiprocessors / groups);
+    const int parts = wants_keys(p) ? 3 : 1;
+    const std::int64_t most = 2 * num_multiprocessors / (groups * parts);
+    const std::int64_t of_group = std::min(ceil_div(tokens, groups * warp_width), most);
     const std::int64_t slices = std::max<std::int64_t>({of_request, of_group, 1});
     policy.num_slices = static_cast<std::int32_t>(p.max_token_capacity > 0 ? slices : 0);
     policy.is_seed_only = is_seed_only(p);
-    const std::int64_t warps = groups * (policy.num_slices + kNumRoles);
-    policy.num_blocks = static_cast<std::int32_t>(ceil_div(warps, kSmallBlock / warp_width));
+    const int roles = policy.is_seed_only ? 1 : kNumRoles;
+    policy.num_blocks = static_cast<std::int32_t>(groups * (policy.num_slices * parts + roles));
     return policy;
   }
   const std::int64_t lane_requests = 4;

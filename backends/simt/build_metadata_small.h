@@ -1,12 +1,14 @@
 // build_metadata for up to kMaxGroupRequests requests. A group is kWarp neighbouring requests, one a lane. Several
-// warps serve a group, each alone: it sums up the groups before by itself, so nobody waits for anybody and no memory is
-// shared. The first kNumRoles warps of a group write per-request outputs, the others (slices) share the group's tokens.
+// warps, each a block, serve a group, each alone: it sums up the groups before by itself, so nobody waits for anybody
+// and no memory is shared. The first kNumRoles warps of a group write per-request outputs. The others write tokens:
+// num_slices warps share the tokens for the outputs that need no sum of keys, as many for those that need one, as many
+// for nsa_cu_seqlens_k, so that no warp computes what its outputs do not need.
 #pragma once
 
 #include <cstdint>
 
 #include "backends/simt/build_metadata_policy.h"
-#include "backends/simt/scan.h"
+#include "backends/simt/requests.h"
 #include "backends/simt/token_outputs.h"
 
 namespace nsameta::simt {
@@ -14,135 +16,150 @@ namespace nsameta::simt {
 // kGroups: a power of two, at least 1 << group_bits. kSeedOnly: params pass is_seed_only.
 template <class Rt, int kGroups, bool kRagged, bool kKeys, bool kSeedOnly>
 struct build_metadata_small {
-  static constexpr int kBlock = kSmallBlock;
-  static constexpr int kOutputs = kSeedOnly ? SPARSE_CU : kNumTokenOutputs;
+  static constexpr int kBlock = Rt::kWarp;
   // Requests up to this long are written one a lane, step by step; longer ones by whole warps.
   static constexpr std::int32_t kShortQuery = 16;
   using params = build_metadata_params;
   struct smem {};
 
-  // Sums over requests, all modulo 2^32. For positions, q counts at most kMaxSmallQuery: what follows so long a request
-  // lies beyond every capacity.
+  // Sums over requests that a set of outputs needs, modulo 2^32. For positions, q counts at most kMaxSmallQuery: what
+  // follows so long a request lies beyond every capacity.
+  template <unsigned kOutputs>
   struct totals {
+    static constexpr bool kHasKeys = (kOutputs & kKeyedOutputs) != 0;
+    static constexpr bool kHasSparse = (kOutputs & kSummedOutputs) != 0;
     std::int32_t tokens;
     std::int32_t keys;
     std::int32_t sparse_keys;
+
+    static NSAMETA_DEVICE totals of(const params& p, const request_lengths& lengths) {
+      return {kRagged ? smaller(lengths.q, kMaxSmallQuery) : 0, kHasKeys ? lengths.kv : 0,
+              kHasSparse ? sparse_keys_of(p, lengths) : 0};
+    }
+
+    NSAMETA_DEVICE totals plus(const totals& other) const {
+      return {kRagged ? formula::wrap_add(tokens, other.tokens) : 0, kHasKeys ? formula::wrap_add(keys, other.keys) : 0,
+              kHasSparse ? formula::wrap_add(sparse_keys, other.sparse_keys) : 0};
+    }
+
+    NSAMETA_DEVICE totals minus(const totals& other) const {
+      return {kRagged ? formula::wrap_sub(tokens, other.tokens) : 0, kHasKeys ? formula::wrap_sub(keys, other.keys) : 0,
+              kHasSparse ? formula::wrap_sub(sparse_keys, other.sparse_keys) : 0};
+    }
+
+    // Sum over the lanes.
+    NSAMETA_DEVICE totals reduced() const {
+      return {kRagged ? Rt::reduce_add(tokens) : 0, kHasKeys ? Rt::reduce_add(keys) : 0,
+              kHasSparse ? Rt::reduce_add(sparse_keys) : 0};
+    }
+
+    // Sum over the lanes up to this one.
+    NSAMETA_DEVICE totals scanned() const {
+      totals sum = *this;
+      NSAMETA_UNROLL
+      for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
+        totals below{kRagged ? Rt::shfl_up(sum.tokens, distance) : 0, kHasKeys ? Rt::shfl_up(sum.keys, distance) : 0,
+                     kHasSparse ? Rt::shfl_up(sum.sparse_keys, distance) : 0};
+        if (Rt::lane() < distance) below = {};
+        sum = sum.plus(below);
+      }
+      return sum;
+    }
   };
 
+  // Read first and chosen then: a load behind a condition would wait for it.
   static NSAMETA_DEVICE request_lengths load_lengths(const params& p, std::int32_t request, std::int32_t query_width,
                                                      bool exists) {
-    request_lengths lengths{0, 0};
-    if (exists) {
-      lengths.kv = not_negative(load_kv(p, request));
-      lengths.q = not_negative(kRagged ? load_q(p, request) : query_width);
-    }
-    return lengths;
-  }
-
-  static NSAMETA_DEVICE totals totals_of(const params& p, const request_lengths& lengths) {
-    return {kRagged ? smaller(lengths.q, kMaxSmallQuery) : 0, kKeys ? lengths.kv : 0,
-            kKeys ? sparse_keys_of(p, lengths) : 0};
-  }
-
-  static NSAMETA_DEVICE void add(totals& sum, const totals& more) {
-    if constexpr (kRagged) sum.tokens += more.tokens;
-    if constexpr (kKeys) {
-      sum.keys = formula::wrap_add(sum.keys, more.keys);
-      sum.sparse_keys = formula::wrap_add(sum.sparse_keys, more.sparse_keys);
-    }
+    const std::int32_t readable = not_negative(smaller(request, p.batch - 1));
+    const std::int32_t kv = not_negative(load_kv(p, readable));
+    const std::int32_t q = not_negative(kRagged ? load_q(p, readable) : query_width);
+    return {exists ? kv : 0, exists ? q : 0};
   }
 
   // Sums over the groups below `num_groups`; the loads of all groups are under way together.
-  static NSAMETA_DEVICE totals sum_groups(const params& p, std::int32_t num_groups, std::int32_t query_width) {
-    totals sum{};
-    if constexpr (kRagged || kKeys) {
-      request_lengths lengths[kGroups];
-      NSAMETA_UNROLL
-      for (int i = 0; i < kGroups; ++i) {
-        const std::int32_t request = i * Rt::kWarp + Rt::lane();
-        lengths[i] = load_lengths(p, request, query_width, i < num_groups && request < p.batch);
-      }
-      NSAMETA_UNROLL
-      for (int i = 0; i < kGroups; ++i) add(sum, totals_of(p, lengths[i]));
-      if constexpr (kRagged) sum.tokens = Rt::reduce_add(sum.tokens);
-      if constexpr (kKeys) {
-        sum.keys = Rt::reduce_add(sum.keys);
-        sum.sparse_keys = Rt::reduce_add(sum.sparse_keys);
-      }
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE totals<kOutputs> sum_groups(const params& p, std::int32_t num_groups,
+                                                    std::int32_t query_width) {
+    request_lengths lengths[kGroups];
+    NSAMETA_UNROLL
+    for (int i = 0; i < kGroups; ++i) {
+      const std::int32_t request = i * Rt::kWarp + Rt::lane();
+      lengths[i] = load_lengths(p, request, query_width, i < num_groups && request < p.batch);
     }
-    return sum;
+    auto sum = totals<kOutputs>::of(p, lengths[0]);
+    NSAMETA_UNROLL
+    for (int i = 1; i < kGroups; ++i) sum = sum.plus(totals<kOutputs>::of(p, lengths[i]));
+    return sum.reduced();
   }
 
-  // Sums over the lanes up to this one.
-  static NSAMETA_DEVICE totals inclusive_scan(totals value) {
-    NSAMETA_UNROLL
-    for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-      totals below{};
-      if constexpr (kRagged) below.tokens = Rt::shfl_up(value.tokens, distance);
-      if constexpr (kKeys) {
-        below.keys = Rt::shfl_up(value.keys, distance);
-        below.sparse_keys = Rt::shfl_up(value.sparse_keys, distance);
-      }
-      if (Rt::lane() >= distance) add(value, below);
-    }
-    return value;
+  // T up to kMaxSmallQuery a request.
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE std::int32_t num_tokens_of(const params& p, const totals<kOutputs>& all,
+                                                   std::int32_t query_width) {
+    return kRagged ? all.tokens : p.batch * smaller(not_negative(query_width), kMaxSmallQuery);
   }
 
   // A lane's request and the sums before it.
+  template <unsigned kOutputs>
   struct group_view {
     request_lengths lengths;
     std::int32_t request;
-    totals before;
+    totals<kOutputs> before;
     std::int32_t group_start;  // tokens
     std::int32_t group_end;
 
+    static NSAMETA_DEVICE group_view make(const params& p, std::int32_t group, std::int32_t query_width) {
+      group_view view{};
+      view.request = group * Rt::kWarp + Rt::lane();
+      view.lengths = load_lengths(p, view.request, query_width, view.request < p.batch);
+      totals<kOutputs> base{};
+      if constexpr (kGroups > 1) base = sum_groups<kOutputs>(p, group, query_width);
+      const auto own = totals<kOutputs>::of(p, view.lengths);
+      const auto after = base.plus(own.scanned());
+      view.before = after.minus(own);
+      if constexpr (kRagged) {
+        view.group_start = base.tokens;
+        view.group_end = Rt::shfl(after.tokens, Rt::kWarp - 1);
+      } else {
+        const std::int32_t width = smaller(not_negative(query_width), kMaxSmallQuery);
+        view.before.tokens = view.request * width;
+        view.group_start = group * Rt::kWarp * width;
+        view.group_end = smaller(p.batch, (group + 1) * Rt::kWarp) * width;
+      }
+      return view;
+    }
+
     NSAMETA_DEVICE request_terms terms(const params& p) const {
-      return make_terms(p, lengths, before.tokens, before.keys, before.sparse_keys);
+      request_terms terms = make_terms(p, lengths, before.tokens, before.keys, before.sparse_keys);
+      if constexpr (!totals<kOutputs>::kHasSparse) terms.sparse_base = 0;
+      return terms;
     }
   };
 
-  static NSAMETA_DEVICE group_view view_group(const params& p, std::int32_t group, std::int32_t query_width) {
-    group_view view{};
-    view.request = group * Rt::kWarp + Rt::lane();
-    view.lengths = load_lengths(p, view.request, query_width, view.request < p.batch);
-    totals base{};
-    if constexpr (kGroups > 1) base = sum_groups(p, group, query_width);
-    const totals own = totals_of(p, view.lengths);
-    const totals inclusive = inclusive_scan(own);
-    view.before = {base.tokens + inclusive.tokens - own.tokens,
-                   formula::wrap_add(base.keys, formula::wrap_sub(inclusive.keys, own.keys)),
-                   formula::wrap_add(base.sparse_keys, formula::wrap_sub(inclusive.sparse_keys, own.sparse_keys))};
-    if constexpr (kRagged) {
-      view.group_start = base.tokens;
-      view.group_end = base.tokens + Rt::shfl(inclusive.tokens, Rt::kWarp - 1);
-    } else {
-      const std::int32_t width = smaller(not_negative(query_width), kMaxSmallQuery);
-      view.before.tokens = view.request * width;
-      view.group_start = group * Rt::kWarp * width;
-      view.group_end = smaller(p.batch, (group + 1) * Rt::kWarp) * width;
-    }
-    return view;
-  }
-
   // Short requests: each lane writes its own, token by token.
-  static NSAMETA_DEVICE void write_by_lane(const params& p, const group_view& view, std::int32_t slice) {
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE void write_by_lane(const params& p, const group_view<kOutputs>& view, std::int32_t slice) {
     const request_terms terms = view.terms(p);
+    NSAMETA_NO_UNROLL
     for (std::int32_t j = slice; j < view.lengths.q; j += p.num_slices) {
       const std::int32_t t = view.before.tokens + j;
       store_token<kOutputs>(p, t, token_values::make<kOutputs>(p, t, view.request, terms));
     }
   }
 
+  template <unsigned kOutputs>
   static NSAMETA_DEVICE request_terms terms_of_lane(const request_terms& terms, int lane) {
-    return {Rt::shfl(terms.visible_base, lane), kKeys ? Rt::shfl(terms.keys, lane) : 0,
-            kKeys ? Rt::shfl(terms.sparse_base, lane) : 0};
+    return {Rt::shfl(terms.visible_base, lane), totals<kOutputs>::kHasKeys ? Rt::shfl(terms.keys, lane) : 0,
+            totals<kOutputs>::kHasSparse ? Rt::shfl(terms.sparse_base, lane) : 0};
   }
 
   // Any requests: neighbouring lanes take neighbouring tokens, and find the owner in the lanes that hold the requests.
-  static NSAMETA_DEVICE void write_by_warp(const params& p, const group_view& view, std::int32_t slice) {
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE void write_by_warp(const params& p, const group_view<kOutputs>& view, std::int32_t slice) {
     const request_terms terms = view.terms(p);
     const std::int32_t end = smaller(view.group_end, p.max_token_capacity);
     const std::int32_t step = p.num_slices * Rt::kWarp;
+    NSAMETA_NO_UNROLL
     for (std::int32_t first = view.group_start + slice * Rt::kWarp; first < end; first += step) {
       const std::int32_t t = first + Rt::lane();
       int owner = 0;
@@ -150,41 +167,42 @@ struct build_metadata_small {
       for (int half = Rt::kWarp / 2; half > 0; half /= 2) {
         if (Rt::shfl(view.before.tokens, owner + half) <= t) owner += half;
       }
-      const request_terms found = terms_of_lane(terms, owner);
+      const request_terms found = terms_of_lane<kOutputs>(terms, owner);
       const std::int32_t request = view.request - Rt::lane() + owner;
       if (t < end) store_token<kOutputs>(p, t, token_values::make<kOutputs>(p, t, request, found));
     }
   }
 
   // The group that holds the last token fills what lies behind it.
-  static NSAMETA_DEVICE void write_tail(const params& p, const group_view& view, std::int32_t query_width,
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE void write_tail(const params& p, const group_view<kOutputs>& view, std::int32_t query_width,
                                         std::int32_t slice) {
-    const totals all = sum_groups(p, kGroups, query_width);
-    const std::int32_t width = smaller(not_negative(query_width), kMaxSmallQuery);
-    const std::int32_t num_tokens = kRagged ? all.tokens : p.batch * width;
+    const auto all = sum_groups<kOutputs>(p, kGroups, query_width);
+    const std::int32_t num_tokens = num_tokens_of(p, all, query_width);
     if (view.group_start >= num_tokens || view.group_end != num_tokens) return;
     const int owner = Rt::last_bit(Rt::ballot(view.lengths.q > 0));
-    const request_terms found = terms_of_lane(view.terms(p), owner);
+    const request_terms found = terms_of_lane<kOutputs>(view.terms(p), owner);
     const std::int32_t request = view.request - Rt::lane() + owner;
     token_values last = token_values::make<kOutputs>(p, num_tokens - 1, request, found);
     last.of[SPARSE_CU] = all.sparse_keys;
-    store_tail(p, num_tokens, last, num_tokens + slice * Rt::kWarp + Rt::lane(), p.num_slices * Rt::kWarp);
+    store_tail<kOutputs>(p, num_tokens, last, num_tokens + slice * Rt::kWarp + Rt::lane(), p.num_slices * Rt::kWarp);
   }
 
+  template <unsigned kOutputs>
   static NSAMETA_DEVICE void write_tokens(const params& p, std::int32_t group, std::int32_t query_width,
                                           std::int32_t slice) {
-    const group_view view = view_group(p, group, query_width);
+    const auto view = group_view<kOutputs>::make(p, group, query_width);
     if (Rt::any(view.lengths.q > kShortQuery)) {
-      write_by_warp(p, view, slice);
+      write_by_warp<kOutputs>(p, view, slice);
     } else {
-      write_by_lane(p, view, slice);
+      write_by_lane<kOutputs>(p, view, slice);
     }
     if constexpr (!kSeedOnly) {
-      if (p.tail != NSAMETA_TAIL_KEEP) write_tail(p, view, query_width, slice);
+      if (p.tail != NSAMETA_TAIL_KEEP) write_tail<kOutputs>(p, view, query_width, slice);
     }
   }
 
-  // values of a cu output: `before` each request, and behind the last one of the batch `own` more.
+  // A cu output: `before` at each request, and behind the last one of the batch `own` more.
   static NSAMETA_DEVICE void store_cu(const params& p, std::int32_t* output, std::int32_t request, std::int32_t before,
                                       std::int32_t own) {
     if (request < p.batch) output[request] = before;
@@ -192,46 +210,58 @@ struct build_metadata_small {
     if (request == 0 && p.batch == 0) output[0] = 0;
   }
 
-  // Role 0: T, cu_seqlens_q and the faults, of query lengths at their full size.
+  // Sums of query lengths at their full size: modulo 2^32 before a lane's request, and T, capped at INT32_MAX.
+  struct query_sums {
+    std::int32_t before;
+    std::int32_t num_tokens;
+  };
+
+  static NSAMETA_DEVICE query_sums sum_queries(const params& p, std::int32_t group, std::int32_t own) {
+    std::int32_t lengths[kGroups];
+    NSAMETA_UNROLL
+    for (int i = 0; i < kGroups; ++i) {
+      const std::int32_t request = i * Rt::kWarp + Rt::lane();
+      const std::int32_t q = not_negative(load_q(p, not_negative(smaller(request, p.batch - 1))));
+      lengths[i] = request < p.batch ? q : 0;
+    }
+    std::int32_t before = 0;
+    std::int32_t high = 0;  // the upper halves apart, so that T is exact beyond 2^31
+    std::int32_t low = 0;
+    NSAMETA_UNROLL
+    for (int i = 0; i < kGroups; ++i) {
+      before = formula::wrap_add(before, i < group ? lengths[i] : 0);
+      high += lengths[i] >> 16;
+      low += lengths[i] & 0xffff;
+    }
+    std::int32_t inclusive = own;
+    NSAMETA_UNROLL
+    for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
+      const std::int32_t below = Rt::shfl_up(inclusive, distance);
+      inclusive = formula::wrap_add(inclusive, Rt::lane() >= distance ? below : 0);
+    }
+    const std::int64_t total = (std::int64_t{Rt::reduce_add(high)} << 16) + Rt::reduce_add(low);
+    before = kGroups > 1 ? Rt::reduce_add(before) : 0;
+    return {formula::wrap_add(before, formula::wrap_sub(inclusive, own)),
+            total < INT32_MAX ? static_cast<std::int32_t>(total) : INT32_MAX};
+  }
+
+  // Role 0: T, cu_seqlens_q and the faults.
   static NSAMETA_DEVICE void write_query_lengths(const params& p, std::int32_t group, std::int32_t query_width) {
     const std::int32_t request = group * Rt::kWarp + Rt::lane();
-    const std::int32_t width = not_negative(query_width);
-    std::int32_t num_tokens = constant_total(p, width);
-    std::int32_t before = wrapped_product(request, width);
-    std::int32_t q = width;
-    if constexpr (kRagged) {
-      q = request < p.batch ? not_negative(load_q(p, request)) : 0;
-      std::int32_t sum_before = 0;
-      std::int32_t high = 0;  // the upper halves apart, so that T is exact beyond 2^31
-      std::int32_t low = 0;
-      NSAMETA_UNROLL
-      for (int i = 0; i < kGroups; ++i) {
-        const std::int32_t item = i * Rt::kWarp + Rt::lane();
-        const std::int32_t length = item < p.batch ? not_negative(load_q(p, item)) : 0;
-        if (i < group) sum_before = formula::wrap_add(sum_before, length);
-        high += length >> 16;
-        low += length & 0xffff;
-      }
-      std::int32_t inclusive = q;
-      NSAMETA_UNROLL
-      for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-        const std::int32_t below = Rt::shfl_up(inclusive, distance);
-        if (Rt::lane() >= distance) inclusive = formula::wrap_add(inclusive, below);
-      }
-      before = formula::wrap_add(Rt::reduce_add(sum_before), formula::wrap_sub(inclusive, q));
-      const std::int64_t total = (std::int64_t{Rt::reduce_add(high)} << 16) + Rt::reduce_add(low);
-      num_tokens = total < INT32_MAX ? static_cast<std::int32_t>(total) : INT32_MAX;
-    }
-    if (request == 0) write_total_tokens<Rt>(p, num_tokens);
-    if (request < p.batch) {
-      report_lengths<Rt>(p, request, load_kv(p, request), kRagged ? load_q(p, request) : query_width);
-    }
-    if (!kSeedOnly && p.cu_seqlens_q != nullptr) store_cu(p, p.cu_seqlens_q, request, before, q);
+    const std::int32_t readable = not_negative(smaller(request, p.batch - 1));
+    const std::int32_t stored_kv = load_kv(p, readable);
+    const std::int32_t stored_q = kRagged ? load_q(p, readable) : query_width;
+    const std::int32_t q = not_negative(stored_q);
+    query_sums sums{wrapped_product(request, q), constant_total(p, q)};
+    if constexpr (kRagged) sums = sum_queries(p, group, request < p.batch ? q : 0);
+    if (request == 0) write_total_tokens<Rt>(p, sums.num_tokens);
+    if (request < p.batch) report_lengths<Rt>(p, request, stored_kv, stored_q);
+    if (!kSeedOnly && p.cu_seqlens_q != nullptr) store_cu(p, p.cu_seqlens_q, request, sums.before, q);
   }
 
   // Role 1: cache_seqlens, cu_seqlens_k.
   static NSAMETA_DEVICE void write_key_lengths(const params& p, std::int32_t group, std::int32_t query_width) {
-    const group_view view = view_group(p, group, query_width);
+    const auto view = group_view < kKeys ? kKeyedOutputs : 0U > ::make(p, group, query_width);
     if (p.cache_seqlens != nullptr && view.request < p.batch) p.cache_seqlens[view.request] = view.lengths.kv;
     if (kKeys && p.cu_seqlens_k != nullptr) {
       store_cu(p, p.cu_seqlens_k, view.request, view.before.keys, view.lengths.kv);
@@ -244,28 +274,38 @@ struct build_metadata_small {
     if (p.ctx_lens != nullptr && request < p.batch) {
       const std::int32_t kv = not_negative(load_kv(p, request));
       std::int32_t* const row = p.ctx_lens + request * p.ctx_lens_row_stride;
+      NSAMETA_NO_UNROLL
       for (std::int32_t column = 0; column < p.ctx_lens_columns; ++column) row[column] = kv;
     }
-    if (!kKeys || group != 0 || p.capacity[SPARSE_CU] == 0) return;
-    const totals all = sum_groups(p, kGroups, query_width);
-    const std::int32_t width = smaller(not_negative(query_width), kMaxSmallQuery);
-    if (request == 0) store_token_output(p, SPARSE_CU, kRagged ? all.tokens : p.batch * width, all.sparse_keys);
+    if constexpr (kKeys) {
+      if (group != 0 || p.capacity[SPARSE_CU] == 0) return;
+      const auto all = sum_groups<kSummedOutputs>(p, kGroups, query_width);
+      if (request == 0) store_token_output(p, SPARSE_CU, num_tokens_of(p, all, query_width), all.sparse_keys);
+    }
   }
 
   static NSAMETA_DEVICE void run(smem&, const params& p) {
-    constexpr std::int32_t kRoles = kSeedOnly ? 1 : kNumRoles;
-    const std::int32_t warp = Rt::block_idx() * (kBlock / Rt::kWarp) + Rt::warp();
-    const std::int32_t group = kGroups == 1 ? 0 : warp & ((1 << p.group_bits) - 1);
-    const std::int32_t role = kGroups == 1 ? warp : warp >> p.group_bits;
+    const std::int32_t group = kGroups == 1 ? 0 : Rt::block_idx() & ((1 << p.group_bits) - 1);
+    const std::int32_t role = kGroups == 1 ? Rt::block_idx() : Rt::block_idx() >> p.group_bits;
     const std::int32_t query_width = load_query_width<kRagged>(p);
-    if (role >= kRoles) {
-      if (role < kRoles + p.num_slices) write_tokens(p, group, query_width, role - kRoles);
-    } else if (role == 0) {
-      write_query_lengths(p, group, query_width);
-    } else if (role == 1) {
-      write_key_lengths(p, group, query_width);
+    if constexpr (kSeedOnly) {
+      if (role == 0) {
+        write_query_lengths(p, group, query_width);
+      } else {
+        write_tokens<kSeedOutputs>(p, group, query_width, role - 1);
+      }
     } else {
-      write_context_lengths(p, group, query_width);
+      const std::int32_t slice = role - kNumRoles;
+      if (role == 0) write_query_lengths(p, group, query_width);
+      if (role == 1) write_key_lengths(p, group, query_width);
+      if (role == 2) write_context_lengths(p, group, query_width);
+      if (slice >= 0 && slice < p.num_slices) write_tokens<kPlainOutputs>(p, group, query_width, slice);
+      if constexpr (kKeys) {
+        const std::int32_t second = slice - p.num_slices;
+        const std::int32_t third = second - p.num_slices;
+        if (second >= 0 && third < 0) write_tokens<kKeyedOutputs>(p, group, query_width, second);
+        if (third >= 0) write_tokens<kSummedOutputs>(p, group, query_width, third);
+      }
     }
   }
 };

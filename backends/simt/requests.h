@@ -24,13 +24,17 @@ NSAMETA_DEVICE void report_fault(const build_metadata_params& p, nsameta_check c
   Rt::report(p.fault_word, code | (place << 32) | static_cast<std::uint32_t>(value));
 }
 
+NSAMETA_DEVICE std::int32_t load_length(const strided_lengths& from, std::int32_t request) {
+  return *reinterpret_cast<const std::int32_t*>(from.data + std::int64_t{request} * from.stride_bytes);
+}
+
 // As stored, negative or not.
 NSAMETA_DEVICE std::int32_t load_kv(const build_metadata_params& p, std::int32_t request) {
-  return formula::wrap_add(p.seq_lens.data[request * p.seq_lens.stride], p.kv_offset);
+  return formula::wrap_add(load_length(p.seq_lens, request), p.kv_offset);
 }
 
 NSAMETA_DEVICE std::int32_t load_q(const build_metadata_params& p, std::int32_t request) {
-  return p.query_lens.data[request * p.query_lens.stride];
+  return load_length(p.query_lens, request);
 }
 
 // Query width of a launch that has one for all requests, as stored; 0 for a ragged one.

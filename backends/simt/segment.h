@@ -13,14 +13,14 @@ template <class Rt, int kCount>
 NSAMETA_DEVICE void load_strided(const strided_lengths& from, std::int32_t first, std::int32_t batch,
                                  std::int32_t (&values)[kCount]) {
   if constexpr (kCount == 4) {
-    const std::int32_t* const address = from.data + first;
-    if (from.stride == 1 && batch - first >= kCount && Rt::is_aligned16(address)) {
+    const auto* const address = reinterpret_cast<const std::int32_t*>(from.data) + first;
+    if (from.stride_bytes == 4 && batch - first >= kCount && Rt::is_aligned16(address)) {
       Rt::load128(address, values);
       return;
     }
   }
   NSAMETA_UNROLL
-  for (int i = 0; i < kCount; ++i) values[i] = i < batch - first ? from.data[(first + i) * from.stride] : 0;
+  for (int i = 0; i < kCount; ++i) values[i] = i < batch - first ? load_length(from, first + i) : 0;
 }
 
 template <class Rt, int kItems, bool kRagged, bool kKeys>
@@ -113,6 +113,11 @@ struct segment {
       if (s.start[slot + step] <= t) slot += step;
     }
     return slot;
+  }
+
+  // Token behind the last of a slot's request, given that of the segment.
+  static NSAMETA_DEVICE std::int32_t end_of(const smem& s, int slot, std::int32_t segment_end) {
+    return slot + 1 < kRequests ? s.start[slot + 1] : segment_end;
   }
 
   static NSAMETA_DEVICE request_terms terms_of(const smem& s, int slot) {

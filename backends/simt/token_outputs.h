@@ -7,12 +7,18 @@
 
 namespace nsameta::simt {
 
-// What token t of `request` holds in each output; SPARSE_CU is the sum before the token.
+// Sets of token outputs, one bit each.
+inline constexpr unsigned kSeedOutputs = 1U << EXPANDED | 1U << SPARSE;
+inline constexpr unsigned kPlainOutputs = kSeedOutputs | 1U << REQUEST | 1U << POSITION;   // need no sum of keys
+inline constexpr unsigned kKeyedOutputs = 1U << OFFSET | 1U << KEY_START | 1U << KEY_END;  // need the keys before
+inline constexpr unsigned kSummedOutputs = 1U << SPARSE_CU;                                // needs the dsa before
+inline constexpr unsigned kAllOutputs = kPlainOutputs | kKeyedOutputs | kSummedOutputs;
+
+// What token t of `request` holds in each output of a set; SPARSE_CU is the sum before the token.
 struct token_values {
   std::int32_t of[kNumTokenOutputs];
 
-  // kOutputs: the first outputs that there are.
-  template <int kOutputs>
+  template <unsigned kOutputs>
   static NSAMETA_DEVICE token_values make(const build_metadata_params& p, std::int32_t t, std::int32_t request,
                                           const request_terms& terms) {
     const bool clamp = p.clamp != 0;
@@ -20,17 +26,15 @@ struct token_values {
     const std::int32_t visible = clamp ? not_negative(x) : x;
     token_values v{};
     v.of[EXPANDED] = visible;
-    v.of[SPARSE] = formula::dsa(visible, p.sparsity);
-    if constexpr (kOutputs == kNumTokenOutputs) {
-      if (p.capacity[SPARSE_CU] > 0) {
-        const std::int32_t sum = formula::dsa_sum_at(formula::wrap_sub(x, 1), clamp, p.sparsity);
-        v.of[SPARSE_CU] = formula::wrap_add(terms.sparse_base, sum);
-      }
-      v.of[REQUEST] = request;
-      v.of[POSITION] = formula::wrap_sub(visible, 1);
-      v.of[OFFSET] = terms.keys;
-      v.of[KEY_START] = terms.keys;
-      v.of[KEY_END] = formula::wrap_add(terms.keys, visible);
+    v.of[REQUEST] = request;
+    v.of[POSITION] = formula::wrap_sub(visible, 1);
+    v.of[OFFSET] = terms.keys;
+    v.of[KEY_START] = terms.keys;
+    v.of[KEY_END] = formula::wrap_add(terms.keys, visible);
+    if constexpr ((kOutputs >> SPARSE & 1U) != 0) v.of[SPARSE] = formula::dsa(visible, p.sparsity);
+    if constexpr ((kOutputs >> SPARSE_CU & 1U) != 0) {
+      const std::int32_t sum = formula::dsa_sum_at(formula::wrap_sub(x, 1), clamp, p.sparsity);
+      v.of[SPARSE_CU] = formula::wrap_add(terms.sparse_base, sum);
     }
     return v;
   }
@@ -45,26 +49,29 @@ NSAMETA_DEVICE void store_token_output(const build_metadata_params& p, int k, st
   }
 }
 
-// One token, as far as each output reaches; kOutputs: the first outputs that there are.
-template <int kOutputs>
+// One token, as far as each output of the set reaches.
+template <unsigned kOutputs>
 NSAMETA_DEVICE void store_token(const build_metadata_params& p, std::int32_t t, const token_values& v) {
   NSAMETA_UNROLL
-  for (int k = 0; k < kOutputs; ++k) store_token_output(p, k, t, v.of[k]);
+  for (int k = 0; k < kNumTokenOutputs; ++k) {
+    if ((kOutputs >> k & 1U) != 0) store_token_output(p, k, t, v.of[k]);
+  }
 }
 
-// Positions [first, end) by steps: what the outputs hold behind the last token, whose values are `last`, with
+// Positions from `first` on by steps: what the outputs hold behind the last token, whose values are `last`, with
 // SPARSE_CU the sum over all tokens, which stands at T itself whatever the tail.
+template <unsigned kOutputs>
 NSAMETA_DEVICE void store_tail(const build_metadata_params& p, std::int32_t num_tokens, token_values last,
                                std::int32_t first, std::int32_t step) {
   if (p.tail != NSAMETA_TAIL_LAST) {
     NSAMETA_UNROLL
     for (int k = 0; k < kNumTokenOutputs; ++k) last.of[k] = p.tail == NSAMETA_TAIL_MINUS_ONE ? -1 : 0;
   }
+  constexpr unsigned kBehindTotal = kOutputs & ~kSummedOutputs;
+  NSAMETA_NO_UNROLL
   for (std::int32_t t = first; t < p.max_token_capacity; t += step) {
-    NSAMETA_UNROLL
-    for (int k = 0; k < kNumTokenOutputs; ++k) {
-      if (k != SPARSE_CU || t > num_tokens) store_token_output(p, k, t, last.of[k]);
-    }
+    store_token<kBehindTotal>(p, t, last);
+    if (t > num_tokens) store_token<kOutputs & kSummedOutputs>(p, t, last);
   }
 }
 

@@ -103,6 +103,11 @@ nsameta_status check_input(const char* name, const nsameta_tensor& tensor, int64
     return fail(NSAMETA_INVALID_ARGUMENT, "batch=%" PRId64 " exceeds shape[0]=%" PRId64 " of %s", needed,
                 tensor.shape[0], name);
   }
+  const int64_t most_stride = INT32_MAX / dtype_bytes(tensor.dtype);
+  if (tensor.strides[0] > most_stride || tensor.strides[0] < -most_stride) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "%s: strides[0]=%" PRId64 " spans more than 2^31-1 bytes an element", name,
+                tensor.strides[0]);
+  }
   *lengths = {tensor.data, tensor.strides[0], tensor.dtype, 0};
   return NSAMETA_OK;
 }
