@@ -12,7 +12,7 @@ namespace nsameta::cli {
 nsameta_device parse_device(const std::string& text) {
   const size_t colon = text.find(':');
   const std::string type = text.substr(0, colon);
-  nsameta_device device = cpu_device;
+  nsameta_device device = kCpuDevice;
   if (type == "cuda") {
     device.type = NSAMETA_DEVICE_CUDA;
   } else if (type == "rocm") {
@@ -50,7 +50,7 @@ nsameta_device default_device(const std::string& backend) {
   // Not usable here: asking for its memory makes the library say why.
   if (backend == "cuda") return {NSAMETA_DEVICE_CUDA, 0};
   if (backend == "hip") return {NSAMETA_DEVICE_ROCM, 0};
-  return cpu_device;
+  return kCpuDevice;
 }
 
 }  // namespace nsameta::cli

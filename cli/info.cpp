@@ -51,7 +51,7 @@ json describe_selection(bool* has_failed) {
   const struct {
     const char* name;
     nsameta_device device;
-  } memories[] = {{"cpu", cpu_device}, {"cuda", {NSAMETA_DEVICE_CUDA, 0}}, {"rocm", {NSAMETA_DEVICE_ROCM, 0}}};
+  } memories[] = {{"cpu", kCpuDevice}, {"cuda", {NSAMETA_DEVICE_CUDA, 0}}, {"rocm", {NSAMETA_DEVICE_ROCM, 0}}};
   json selection;
   bool has_any = false;
   for (const auto& memory : memories) {

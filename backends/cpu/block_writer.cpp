@@ -37,26 +37,37 @@ void block_writer::write_kept(const request_block& block, int64_t end_token, con
                [&](int i) { return block.kept_start[i]; });
 }
 
-void block_writer::write_token_outputs(const request_block& block, int64_t end_token) const {
-  const bool clamp = source_.clamp;
+template <bool kClamped>
+void block_writer::write_ramps(const request_block& block, int64_t end_token) const {
   const auto none = [](int) { return 0U; };
+  const auto key_start = [&](int i) { return block.key_start[i]; };
+  using plain = ramp_run<false, kClamped, false>;
+  using shifted = ramp_run<false, kClamped, true>;
+  write_tokens(block, end_token, desc_.seqlens_expanded, 0, plain(), none);
+  if (source_.sparsity.kpool > 1) {
+    write_kept(block, end_token, pooled_kept_run<kClamped>(source_.sparsity));
+  } else {
+    write_kept(block, end_token, ramp_run<true, kClamped, false>(source_.sparsity.topk));
+  }
+  if (desc_.positions_dtype == NSAMETA_INT64) {
+    write_tokens<int64_t>(block, end_token, desc_.positions, 0, shifted(INT32_MAX, -1), none);
+  } else {
+    write_tokens(block, end_token, desc_.positions, 0, shifted(INT32_MAX, -1), none);
+  }
+  write_tokens(block, end_token, desc_.indexer_ke, 0, shifted(), key_start);
+}
+
+void block_writer::write_token_outputs(const request_block& block, int64_t end_token) const {
+  if (source_.clamp) {
+    write_ramps<true>(block, end_token);
+  } else {
+    write_ramps<false>(block, end_token);
+  }
   const auto request_idx = [&](int i) { return static_cast<uint32_t>(block.first_request) + static_cast<uint32_t>(i); };
   const auto key_start = [&](int i) { return block.key_start[i]; };
-  write_tokens(block, end_token, desc_.seqlens_expanded, 0, ramp_run<false>(clamp, INT32_MAX, 0), none);
-  if (source_.sparsity.kpool > 1) {
-    write_kept(block, end_token, pooled_kept_run(clamp, source_.sparsity));
-  } else {
-    write_kept(block, end_token, ramp_run<true>(clamp, source_.sparsity.topk, 0));
-  }
   write_tokens(block, end_token, desc_.token_to_batch_idx, 0, constant_run(), request_idx);
-  if (desc_.positions_dtype == NSAMETA_INT64) {
-    write_tokens<int64_t>(block, end_token, desc_.positions, 0, ramp_run<false>(clamp, INT32_MAX, -1), none);
-  } else {
-    write_tokens(block, end_token, desc_.positions, 0, ramp_run<false>(clamp, INT32_MAX, -1), none);
-  }
   write_tokens(block, end_token, desc_.topk_indices_offset, 0, constant_run(), key_start);
   write_tokens(block, end_token, desc_.indexer_ks, 0, constant_run(), key_start);
-  write_tokens(block, end_token, desc_.indexer_ke, 0, ramp_run<false>(clamp, INT32_MAX, 0), key_start);
 }
 
 void block_writer::write_request_outputs(const request_block& block, int begin, int end) const {

@@ -30,6 +30,9 @@ class block_writer {
   template <typename Element, typename Run, typename Base>
   void fill_tokens(const request_block& block, int64_t end_token, const nsameta_output& output, int num_leading,
                    const Run& run, Base base) const;
+  // The outputs that follow visible lengths.
+  template <bool kClamped>
+  void write_ramps(const request_block& block, int64_t end_token) const;
   template <typename Kept>
   void write_kept(const request_block& block, int64_t end_token, const Kept& kept) const;
 

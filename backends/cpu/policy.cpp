@@ -16,9 +16,9 @@ int64_t last_level_cache_bytes() {
 
 }  // namespace
 
-// EPYC (Zen 4), 2 cores, oneTBB 2021.8, 2026-11-22, seed op, bench/cpu_build_metadata: one thread writes 1 MiB in 43
-// us, and cutting it up for oneTBB adds 0.5 to 8 us. The machine was busy, so the point where two threads win was not
-// measured sharply. Streaming 2 x 64 MiB from one thread reached 102 to 123 % of a non-temporal fill, by CPU time.
+// EPYC (Zen 4), 2 cores, oneTBB 2021.8, 2026-11-22, seed op, bench/cpu_build_metadata: two threads against one take 20
+// against 17 us for 512 KiB, 33 to 38 against 34 for 1 MiB, 54 to 88 against 68 for 2 MiB, 97 to 137 against 136 for
+// 4 MiB. Streaming 2 x 64 MiB reaches the speed of a plain non-temporal fill, see docs/BENCHMARKS.md.
 policy default_policy() {
   return {
       .min_parallel_bytes = 1 << 20,

@@ -24,12 +24,11 @@ inline void store(int64_t* to, lanes_u32 values) {
 // Runs are passed by value: one whose address is taken would live in memory, not in registers.
 template <typename Element, typename Run>
 [[gnu::always_inline]] inline void write_run(Run run, Element* to, int64_t num, int64_t room) {
-  int64_t i = 0;
-  for (; i + kGroup * kLanes <= num; i += kGroup * kLanes) {
-    lanes_group group;
-    run.next(group);
-    for (int k = 0; k < kGroup; ++k) store(to + i + k * kLanes, group[k]);
-  }
+  const int64_t num_groups = num / kGroupTokens;
+  run.emit(num_groups, [to](int64_t at, const lanes_group& group) {
+    for (int k = 0; k < kGroup; ++k) store(to + at * kGroupTokens + k * kLanes, group[k]);
+  });
+  int64_t i = num_groups * kGroupTokens;
   for (; i < num && i + kLanes <= room; i += kLanes) store(to + i, run.next());
   if (i >= num) return;
   Element rest[kLanes];
@@ -107,24 +106,22 @@ class line_writer {
       const auto last = static_cast<uint32_t>(buffer_[num_buffered_ - 1]);
       run.begin(formula::wrap_add(first_visible, static_cast<int32_t>(missing)), Run::kIsSum ? last : base);
     }
-    flush();
-    const int64_t direct = (num - missing) / kDirectElements * kDirectElements;
-    for (int64_t i = 0; i < direct; i += kDirectElements) {
-      lanes_group group;
-      run.next(group);
-      for (int k = 0; k < kGroup; ++k) stream(line_ + i + k * kLanes, group[k]);
-    }
+    if (num_buffered_ > 0) flush();
+    const int64_t num_groups = (num - missing) / kGroupTokens;
+    run.emit(num_groups, [to = line_](int64_t at, const lanes_group& group) {
+      for (int k = 0; k < kGroup; ++k) stream(to + at * kGroupTokens + k * kLanes, group[k]);
+    });
+    const int64_t direct = num_groups * kGroupTokens;
     line_ += direct;
-    gather(run, num - missing - direct);
+    if (num > missing + direct) gather(run, num - missing - direct);
   }
 
  private:
   static constexpr int64_t kLineBytes = 64;
   static constexpr int64_t kLineElements = kLineBytes / static_cast<int64_t>(sizeof(Element));
   static constexpr int64_t kNumElements = 4096 / static_cast<int64_t>(sizeof(Element));
-  static constexpr int64_t kDirectElements = kGroup * kLanes;
-  static constexpr int64_t kMinDirect = 3 * kDirectElements;
-  static_assert(kDirectElements % kLineElements == 0);
+  static constexpr int64_t kMinDirect = 3 * kGroupTokens;
+  static_assert(kGroupTokens % kLineElements == 0);
 
   template <typename Run>
   void gather(Run run, int64_t num) {

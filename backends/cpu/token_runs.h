@@ -23,53 +23,89 @@ inline lanes_i32 select(lanes_i32 mask, lanes_i32 a, lanes_i32 b) { return (mask
 inline lanes_i32 max(lanes_i32 a, lanes_i32 b) { return select(a > b, a, b); }
 inline lanes_i32 min(lanes_i32 a, lanes_i32 b) { return select(a < b, a, b); }
 
-// The next kGroup * kLanes values of a run, for long requests. Runs that are made of straight pieces do better.
+// kGroup * kLanes values, what long requests are written in.
 inline constexpr int kGroup = 4;
+inline constexpr int kGroupTokens = kGroup * kLanes;
 using lanes_group = lanes_u32[kGroup];
 
-template <typename Run>
-void next_by_lanes(Run& run, lanes_group& group) {
-  for (lanes_u32& lanes : group) lanes = run.next();
+// Hands the values of the next `num_groups` groups to sink(i, group). Runs of straight pieces have a faster one.
+template <typename Run, typename Sink>
+[[gnu::always_inline]] inline void emit_by_lanes(Run& run, int64_t num_groups, Sink sink) {
+  for (int64_t i = 0; i < num_groups; ++i) {
+    lanes_group group;
+    for (lanes_u32& lanes : group) lanes = run.next();
+    sink(i, group);
+  }
 }
 
-// max(visible, 0 if it clamps), with kCapped not above cap, + constant + base: zeros, a ramp, a plateau.
-template <bool kCapped>
+// max(visible, 0 if kClamped), if kCapped not above cap, if kShifted + constant + base: zeros, a ramp, a plateau.
+template <bool kCapped, bool kClamped, bool kShifted>
 class ramp_run {
  public:
   static constexpr bool kIsSum = false;
 
-  ramp_run(bool clamp, int32_t cap, int32_t constant)
-      : floor_(clamp ? 0 : INT32_MIN), cap_(cap), constant_(static_cast<uint32_t>(constant)) {}
+  explicit ramp_run(int32_t cap = INT32_MAX, int32_t constant = 0)
+      : cap_(cap), constant_(static_cast<uint32_t>(constant)) {}
 
   void begin(int32_t first_visible, uint32_t base) {
     visible_ = broadcast(static_cast<uint32_t>(first_visible)) + kIota;
-    addend_ = broadcast(base + constant_);
+    if constexpr (kShifted) addend_ = broadcast(base + constant_);
   }
   lanes_u32 next() {
-    const auto x = (lanes_i32)visible_;
+    auto x = (lanes_i32)visible_;
     visible_ += kLanes;
-    const lanes_i32 raised = max(x, broadcast(floor_));
-    return (lanes_u32)(kCapped ? min(raised, broadcast(cap_)) : raised) + addend_;
+    if constexpr (kClamped) x = max(x, lanes_i32{});
+    if constexpr (kCapped) x = min(x, broadcast(cap_));
+    return shifted((lanes_u32)x);
   }
-  void next(lanes_group& group) {
-    constexpr int kTokens = kGroup * kLanes;
-    const auto first = static_cast<int32_t>(visible_[0]);
-    if (first >= floor_ && first <= cap_ - kTokens) {
-      for (int i = 0; i < kGroup; ++i) group[i] = visible_ + addend_ + static_cast<uint32_t>(i * kLanes);
-    } else if (first >= cap_) {
-      for (lanes_u32& lanes : group) lanes = broadcast(static_cast<uint32_t>(cap_)) + addend_;
-    } else {
-      return next_by_lanes(*this, group);
+  template <typename Sink>
+  [[gnu::always_inline]] void emit(int64_t num_groups, Sink sink) {
+    for (int64_t i = 0; i < num_groups;) {
+      const auto first = static_cast<int32_t>(visible_[0]);
+      const bool is_ramp = (!kClamped || first >= 0) && (!kCapped || first <= cap_ - kGroupTokens);
+      if (is_ramp) {
+        const int64_t left = kCapped ? (int64_t{cap_} - first) / kGroupTokens : num_groups;
+        i = emit_ramp(i, num_groups - i < left ? num_groups : i + left, sink);
+      } else if (kCapped && first >= cap_) {
+        return emit_plateau(i, num_groups, sink);
+      } else {
+        emit_by_lanes(*this, 1, [&](int64_t, const lanes_group& group) { sink(i, group); });
+        ++i;
+      }
     }
-    visible_ += kTokens;
   }
   uint32_t value(int32_t visible, uint32_t base) const {
-    const int32_t x = visible < floor_ ? floor_ : visible;
-    return static_cast<uint32_t>(x < cap_ ? x : cap_) + base + constant_;
+    int32_t x = kClamped && visible < 0 ? 0 : visible;
+    if (kCapped && x > cap_) x = cap_;
+    return static_cast<uint32_t>(x) + (kShifted ? base + constant_ : 0);
   }
 
  private:
-  int32_t floor_;
+  lanes_u32 shifted(lanes_u32 x) const {
+    if constexpr (kShifted) return x + addend_;
+    return x;
+  }
+
+  template <typename Sink>
+  [[gnu::always_inline]] int64_t emit_ramp(int64_t i, int64_t end, Sink sink) {
+    lanes_group group;
+    for (int k = 0; k < kGroup; ++k) group[k] = shifted(visible_) + static_cast<uint32_t>(k * kLanes);
+    visible_ += static_cast<uint32_t>((end - i) * kGroupTokens);
+    for (; i < end; ++i) {
+      sink(i, group);
+      for (lanes_u32& lanes : group) lanes += kGroupTokens;
+    }
+    return end;
+  }
+
+  template <typename Sink>
+  [[gnu::always_inline]] void emit_plateau(int64_t i, int64_t end, Sink sink) {
+    lanes_group group;
+    for (lanes_u32& lanes : group) lanes = shifted(broadcast(static_cast<uint32_t>(cap_)));
+    visible_ += static_cast<uint32_t>((end - i) * kGroupTokens);
+    for (; i < end; ++i) sink(i, group);
+  }
+
   int32_t cap_;
   uint32_t constant_;
   lanes_u32 visible_;
@@ -83,7 +119,10 @@ class constant_run {
 
   void begin(int32_t, uint32_t base) { value_ = broadcast(base); }
   lanes_u32 next() { return value_; }
-  void next(lanes_group& group) { next_by_lanes(*this, group); }
+  template <typename Sink>
+  [[gnu::always_inline]] void emit(int64_t num_groups, Sink sink) {
+    emit_by_lanes(*this, num_groups, sink);
+  }
   static uint32_t value(int32_t, uint32_t base) { return base; }
 
  private:
@@ -92,11 +131,11 @@ class constant_run {
 
 // dsa(visible) with pools: from linear_last on, topk + place in the pool. The place is carried along, since a division
 // for each token would cost more than all else.
+template <bool kClamped>
 class pooled_kept_run {
  public:
   static constexpr bool kIsSum = false;
-  pooled_kept_run(bool clamp, const formula::sparsity& sparsity)
-      : ramp_(clamp, INT32_MAX, 0), sparsity_(sparsity), step_(kLanes % sparsity.kpool) {
+  explicit pooled_kept_run(const formula::sparsity& sparsity) : sparsity_(sparsity), step_(kLanes % sparsity.kpool) {
     for (int i = 0; i < kLanes; ++i) lane_place_[i] = i % sparsity.kpool;
   }
 
@@ -111,7 +150,10 @@ class pooled_kept_run {
     place_ = advance(place_, step_);
     return (lanes_u32)select(x > broadcast(sparsity_.linear_last), (lanes_i32)pooled, x);
   }
-  void next(lanes_group& group) { next_by_lanes(*this, group); }
+  template <typename Sink>
+  [[gnu::always_inline]] void emit(int64_t num_groups, Sink sink) {
+    emit_by_lanes(*this, num_groups, sink);
+  }
   uint32_t value(int32_t visible, uint32_t) const {
     return static_cast<uint32_t>(formula::dsa(static_cast<int32_t>(ramp_.value(visible, 0)), sparsity_));
   }
@@ -123,7 +165,7 @@ class pooled_kept_run {
     return over + (broadcast(sparsity_.kpool) & (over >> 31));
   }
 
-  ramp_run<false> ramp_;
+  ramp_run<false, kClamped, false> ramp_;
   formula::sparsity sparsity_;
   int32_t step_;
   lanes_i32 lane_place_;
@@ -149,7 +191,10 @@ class kept_sum_run {
     before_ = broadcast(sum[3]);
     return sum;
   }
-  void next(lanes_group& group) { next_by_lanes(*this, group); }
+  template <typename Sink>
+  [[gnu::always_inline]] void emit(int64_t num_groups, Sink sink) {
+    emit_by_lanes(*this, num_groups, sink);
+  }
   uint32_t value(int32_t visible, uint32_t base) const { return base + kept_.value(visible, 0); }
 
  private:

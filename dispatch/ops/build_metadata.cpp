@@ -50,7 +50,6 @@ class staged_build_metadata final : public staged_run<desc_t> {
     desc_t host = on_host(device);
     if (const auto status = fetch_inputs(context, device, stream, &host); status != NSAMETA_OK) return status;
     const int64_t num_tokens = count_tokens(host);
-    if (const auto status = fetch_overflowing(context, device, num_tokens, stream); status != NSAMETA_OK) return status;
     const auto status = context.backend->build_metadata(context.state, &host, nullptr);
     if (status != NSAMETA_OK) return from_backend(*context.backend, status);
     return store_outputs(context, device, num_tokens, stream);
@@ -78,26 +77,6 @@ class staged_build_metadata final : public staged_run<desc_t> {
     if (status != NSAMETA_OK) return status;
     return extend_seq_lens_.fetch(context, device.extend_seq_lens, num_extend_elements(device), stream,
                                   &host->extend_seq_lens);
-  }
-
-  // Tokens over a capacity may leave cells of the larger outputs unwritten; those must go back as they were.
-  nsameta_status fetch_overflowing(const nsameta_context& context, const desc_t& device, int64_t num_tokens,
-                                   void* stream) const {
-    output_view views[kNumOutputs];
-    list_outputs(device, views);
-    const auto is_token = [](const output_view& v) {
-      return v.output->data != nullptr && (v.kind == output_kind::TOKEN || v.kind == output_kind::TOKEN_CU);
-    };
-    const bool overflows = std::any_of(views, views + kNumOutputs, [&](const output_view& v) {
-      return is_token(v) && num_tokens + (v.kind == output_kind::TOKEN_CU) > v.output->capacity;
-    });
-    for (int i = 0; overflows && i < kNumOutputs; ++i) {
-      if (!is_token(views[i])) continue;
-      const auto bytes = static_cast<size_t>(views[i].output->capacity * views[i].element_bytes);
-      const auto status = copy_in(context, outputs_[i].data(), views[i].output->data, bytes, stream);
-      if (status != NSAMETA_OK) return status;
-    }
-    return NSAMETA_OK;
   }
 
   nsameta_status store_outputs(const nsameta_context& context, const desc_t& device, int64_t num_tokens,

@@ -9,7 +9,7 @@ namespace {
 
 // The original's way must do the original's work, or its time says nothing.
 TEST(baseline, agrees_with_the_oracle) {
-  const session where(cpu_device, "cpu");
+  const session where(kCpuDevice, "cpu");
   baseline original(where, 64, 6);
   const int32_t seq_lens[] = {5, 40, 1};
   const int32_t ragged[] = {2, 7, 1};

@@ -48,7 +48,7 @@ TEST(verifier, keeps_the_first_mismatches_and_counts_all) {
 
 // The library's own outputs pass; every cell of every output that is then changed is found.
 TEST(verifier, finds_any_changed_cell_of_a_build) {
-  const session where(cpu_device, "cpu");
+  const session where(kCpuDevice, "cpu");
   builder b(where, {NSAMETA_MODE_TARGET_VERIFY, 4, 8, 2, 5, false});
   verifier v(b);
   const int32_t seq_lens[] = {3, 0, 9};
@@ -78,7 +78,7 @@ TEST(verifier, finds_any_changed_cell_of_a_build) {
 }
 
 TEST(verifier, begins_again_after_builds_that_were_not_checked) {
-  const session where(cpu_device, "cpu");
+  const session where(kCpuDevice, "cpu");
   builder b(where, {NSAMETA_MODE_EXTEND, 4, 16, 0, 5, false});
   verifier v(b);
   mismatch_list list;

@@ -6,7 +6,7 @@
 
 int main() {
   try {
-    const nsameta::context context(nsameta::cpu_device, "cpu");
+    const nsameta::context context(nsameta::kCpuDevice, "cpu");
     const nsameta::stream stream(context);
     const nsameta::device_buffer memory(context, 5 * sizeof(std::int32_t));
     const std::vector<std::int32_t> lens{3, 4};

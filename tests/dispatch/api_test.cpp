@@ -9,8 +9,8 @@
 
 namespace {
 
-#define EXPECT_REFUSED(call, status, message) \
-  EXPECT_EQ((call), (status));                \
+#define NSAMETA_EXPECT_REFUSED(call, status, message) \
+  EXPECT_EQ((call), (status));                        \
   EXPECT_STREQ(nsameta_last_error_message(), (message))
 
 int32_t find_backend(const char* name) {
@@ -40,7 +40,7 @@ class api : public testing::Test {
     return args;
   }
 
-  nsameta::context context_{nsameta::cpu_device, "cpu"};
+  nsameta::context context_{nsameta::kCpuDevice, "cpu"};
   std::vector<int32_t> seq_lens_{10, 2, 7};
   std::vector<int32_t> extend_seq_lens_{2, 3, 1};
   std::vector<int32_t> expanded_ = std::vector<int32_t>(8, -77);
@@ -75,12 +75,13 @@ TEST(api_basics, backends_and_devices) {
 
   const int32_t count = nsameta_num_backends();
   const std::string range = "must be in [0, " + std::to_string(count) + ")";
-  EXPECT_REFUSED(nsameta_get_backend_info(count, &info), NSAMETA_INVALID_ARGUMENT,
-                 ("backend_idx=" + std::to_string(count) + " " + range).c_str());
-  EXPECT_REFUSED(nsameta_get_backend_info(-1, &info), NSAMETA_INVALID_ARGUMENT, ("backend_idx=-1 " + range).c_str());
-  EXPECT_REFUSED(nsameta_get_device_info(cpu_idx, 1, &device), NSAMETA_INVALID_ARGUMENT,
-                 "device_idx=1 must be in [0, 1), the devices of backend cpu");
-  EXPECT_REFUSED(nsameta_get_backend_info(0, nullptr), NSAMETA_INVALID_ARGUMENT, "info=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_get_backend_info(count, &info), NSAMETA_INVALID_ARGUMENT,
+                         ("backend_idx=" + std::to_string(count) + " " + range).c_str());
+  NSAMETA_EXPECT_REFUSED(nsameta_get_backend_info(-1, &info), NSAMETA_INVALID_ARGUMENT,
+                         ("backend_idx=-1 " + range).c_str());
+  NSAMETA_EXPECT_REFUSED(nsameta_get_device_info(cpu_idx, 1, &device), NSAMETA_INVALID_ARGUMENT,
+                         "device_idx=1 must be in [0, 1), the devices of backend cpu");
+  NSAMETA_EXPECT_REFUSED(nsameta_get_backend_info(0, nullptr), NSAMETA_INVALID_ARGUMENT, "info=NULL is not allowed");
 }
 
 TEST(api_basics, selection_of_host_memory) {
@@ -100,17 +101,20 @@ TEST(api_basics, null_pointers) {
   nsameta_fault fault{};
   nsameta::build_metadata_args args;
   void* data = nullptr;
-  EXPECT_REFUSED(nsameta_context_create(nsameta::cpu_device, nullptr, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "context=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_context_error(nullptr, &fault), NSAMETA_INVALID_ARGUMENT, "context=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_context_clear_error(nullptr), NSAMETA_INVALID_ARGUMENT, "context=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_build_metadata(nullptr, &args, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "context=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_plan_create(nullptr, NSAMETA_OP_BUILD_METADATA, &args, &plan), NSAMETA_INVALID_ARGUMENT,
-                 "context=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_plan_run(nullptr, -1, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT, "plan=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_device_alloc(nullptr, 1, &data), NSAMETA_INVALID_ARGUMENT, "context=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_graph_launch(nullptr, nullptr), NSAMETA_INVALID_ARGUMENT, "graph=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_create(nsameta::kCpuDevice, nullptr, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_error(nullptr, &fault), NSAMETA_INVALID_ARGUMENT,
+                         "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_clear_error(nullptr), NSAMETA_INVALID_ARGUMENT, "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_build_metadata(nullptr, &args, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_create(nullptr, NSAMETA_OP_BUILD_METADATA, &args, &plan),
+                         NSAMETA_INVALID_ARGUMENT, "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_run(nullptr, -1, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "plan=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_device_alloc(nullptr, 1, &data), NSAMETA_INVALID_ARGUMENT,
+                         "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_graph_launch(nullptr, nullptr), NSAMETA_INVALID_ARGUMENT, "graph=NULL is not allowed");
   nsameta_context_destroy(context);
   nsameta_plan_destroy(plan);
   nsameta_graph_destroy(nullptr);
@@ -158,28 +162,28 @@ TEST_F(api, presets_need_their_tensors) {
   const nsameta_tensor lens = view(seq_lens_);
   const nsameta_tensor expanded = view(expanded_);
   const nsameta_tensor absent{};
-  EXPECT_REFUSED(
+  NSAMETA_EXPECT_REFUSED(
       nsameta_fill_draft_extend_metadata_fused_simple(context_.get(), &extend, &lens, 6, &expanded, nullptr, nullptr),
       NSAMETA_INVALID_ARGUMENT, "nsa_cache_seqlens=NULL must be a tensor");
-  EXPECT_REFUSED(
+  NSAMETA_EXPECT_REFUSED(
       nsameta_fill_draft_extend_metadata_fused_simple(context_.get(), nullptr, &lens, 6, &expanded, &expanded, nullptr),
       NSAMETA_INVALID_ARGUMENT, "extend_seq_lens=NULL must be a tensor");
-  EXPECT_REFUSED(nsameta_fill_draft_extend_metadata_fused(context_.get(), &extend, &lens, 6, &expanded, &expanded,
-                                                          &absent, nullptr, nullptr),
-                 NSAMETA_INVALID_ARGUMENT, "cache_seqlens=NULL must be a tensor");
+  NSAMETA_EXPECT_REFUSED(nsameta_fill_draft_extend_metadata_fused(context_.get(), &extend, &lens, 6, &expanded,
+                                                                  &expanded, &absent, nullptr, nullptr),
+                         NSAMETA_INVALID_ARGUMENT, "cache_seqlens=NULL must be a tensor");
   EXPECT_EQ(expanded_, std::vector<int32_t>(8, -77));
 }
 
 TEST_F(api, plans_check_what_a_run_says) {
   nsameta::plan plan(context_, arguments());
-  EXPECT_REFUSED(nsameta_plan_run(plan.get(), 4, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "batch=4 must be in [-1, 3], the batch of the plan");
-  EXPECT_REFUSED(nsameta_plan_run(plan.get(), -2, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "batch=-2 must be in [-1, 3], the batch of the plan");
-  EXPECT_REFUSED(nsameta_plan_run(plan.get(), 1, -2, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "num_tokens_bound=-2 must be -1 or more");
-  EXPECT_REFUSED(nsameta_plan_run(plan.get(), 1, -1, -2, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "max_kv_bound=-2 must be -1 or more");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_run(plan.get(), 4, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "batch=4 must be in [-1, 3], the batch of the plan");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_run(plan.get(), -2, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "batch=-2 must be in [-1, 3], the batch of the plan");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_run(plan.get(), 1, -2, -1, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "num_tokens_bound=-2 must be -1 or more");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_run(plan.get(), 1, -1, -2, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "max_kv_bound=-2 must be -1 or more");
   EXPECT_EQ(expanded_, std::vector<int32_t>(8, -77));
   EXPECT_EQ(context_.num_launches(), 0U);
   plan.run(nullptr, 1);
@@ -192,8 +196,8 @@ TEST_F(api, plans_check_what_a_run_says) {
 TEST_F(api, plans_check_their_arguments) {
   nsameta_plan* plan = nullptr;
   const auto args = arguments();
-  EXPECT_REFUSED(nsameta_plan_create(context_.get(), static_cast<nsameta_op>(1), &args, &plan),
-                 NSAMETA_INVALID_ARGUMENT, "op=1 must be in [0, 1)");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_create(context_.get(), static_cast<nsameta_op>(1), &args, &plan),
+                         NSAMETA_INVALID_ARGUMENT, "op=1 must be in [0, 1)");
   EXPECT_EQ(nsameta_plan_create(context_.get(), NSAMETA_OP_BUILD_METADATA, nullptr, &plan), NSAMETA_INVALID_ARGUMENT);
   auto no_topk = arguments();
   no_topk.topk = 0;
@@ -230,10 +234,10 @@ TEST_F(api, device_services_of_the_cpu) {
   context_.copy_to_host(back.data(), buffer.data(), 12);
   EXPECT_EQ(back, seq_lens_);
   context_.copy_to_host(nullptr, nullptr, 0);
-  EXPECT_REFUSED(nsameta_copy_to_host(context_.get(), nullptr, buffer.data(), 4, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "destination=NULL is not allowed");
-  EXPECT_REFUSED(nsameta_copy_to_device(context_.get(), buffer.data(), nullptr, 4, nullptr), NSAMETA_INVALID_ARGUMENT,
-                 "source=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_copy_to_host(context_.get(), nullptr, buffer.data(), 4, nullptr),
+                         NSAMETA_INVALID_ARGUMENT, "destination=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_copy_to_device(context_.get(), buffer.data(), nullptr, 4, nullptr),
+                         NSAMETA_INVALID_ARGUMENT, "source=NULL is not allowed");
   const nsameta::stream stream(context_);
   EXPECT_EQ(stream.get(), nullptr);
   stream.synchronize();

@@ -34,7 +34,7 @@ void operator delete(void* data, size_t, std::align_val_t) noexcept { std::free(
 namespace {
 
 TEST(hot_path, neither_plans_nor_one_shot_calls_allocate) {
-  const nsameta::context context(nsameta::cpu_device, "cpu");
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
   const std::vector<int32_t> seq_lens(32, 5000);
   std::vector<int32_t> expanded(128);
   std::vector<int32_t> cu(33);
@@ -52,7 +52,7 @@ TEST(hot_path, neither_plans_nor_one_shot_calls_allocate) {
   plan.run();
 
   const int64_t before_runs = num_allocations;
-  for (int32_t batch = 0; batch <= 32; ++batch) plan.run(nullptr, batch, 4 * batch, 5004);
+  for (int32_t batch = 0; batch <= 32; ++batch) plan.run(nullptr, batch, int64_t{4} * batch, 5004);
   EXPECT_EQ(nsameta_plan_run(plan.get(), 33, -1, -1, nullptr), NSAMETA_INVALID_ARGUMENT);
   context.build_metadata(args);
   EXPECT_EQ(num_allocations, before_runs);

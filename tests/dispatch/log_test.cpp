@@ -25,7 +25,7 @@ class log_callback : public testing::Test {
 
 TEST_F(log_callback, gets_the_choice_of_a_backend) {
   nsameta_set_log_callback(keep, &lines_, NSAMETA_LOG_DEBUG);
-  const nsameta::context context(nsameta::cpu_device, "cpu");
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
   ASSERT_FALSE(lines_.empty());
   EXPECT_EQ(lines_.back().text, "backend cpu for cpu:0: backend argument \"cpu\"");
   EXPECT_EQ(lines_.back().level, NSAMETA_LOG_DEBUG);  // the choice is what it would have been anyway
@@ -34,13 +34,13 @@ TEST_F(log_callback, gets_the_choice_of_a_backend) {
 TEST_F(log_callback, gets_nothing_above_its_level_and_nothing_after_it_was_removed) {
   nsameta_set_log_callback(keep, &lines_, NSAMETA_LOG_WARN);
   {
-    const nsameta::context context(nsameta::cpu_device, "cpu");
+    const nsameta::context context(nsameta::kCpuDevice, "cpu");
   }
   EXPECT_TRUE(lines_.empty());
   nsameta_set_log_callback(keep, &lines_, NSAMETA_LOG_DEBUG);
   nsameta_set_log_callback(nullptr, nullptr, NSAMETA_LOG_OFF);
   {
-    const nsameta::context context(nsameta::cpu_device, "cpu");
+    const nsameta::context context(nsameta::kCpuDevice, "cpu");
   }
   EXPECT_TRUE(lines_.empty());
 }
@@ -52,7 +52,7 @@ TEST_F(log_callback, may_call_the_library) {
   };
   bool was_called = false;
   nsameta_set_log_callback(nested, &was_called, NSAMETA_LOG_DEBUG);
-  const nsameta::context context(nsameta::cpu_device, "cpu");
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
   EXPECT_TRUE(was_called);
 }
 
@@ -61,7 +61,7 @@ TEST_F(log_callback, lines_of_many_threads_stay_whole) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([] {
-      for (int k = 0; k < 50; ++k) const nsameta::context context(nsameta::cpu_device, "cpu");
+      for (int k = 0; k < 50; ++k) const nsameta::context context(nsameta::kCpuDevice, "cpu");
     });
   }
   for (auto& thread : threads) thread.join();

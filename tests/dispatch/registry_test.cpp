@@ -104,7 +104,7 @@ TEST(registry, missing_op_keeps_the_backend_usable) {
 TEST(registry, files_that_are_no_libraries) {
   const temporary_folder folder;
   std::ofstream(folder.path() / "libnsameta_text.so") << std::string(1000, '?');
-  std::ofstream(folder.path() / "libnsameta_empty.so");
+  std::ofstream(folder.path() / "libnsameta_empty.so") << "";
   fs::create_symlink(folder.path() / "nowhere", folder.path() / "libnsameta_dangling.so");
   fs::copy_file(plugin_file("good"), folder.path() / "libnsameta_truncated.so");
   fs::resize_file(folder.path() / "libnsameta_truncated.so", 1000);

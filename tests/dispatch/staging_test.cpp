@@ -87,7 +87,7 @@ class staging : public testing::Test {
     for (const bool by_plan : {false, true}) {
       SCOPED_TRACE(by_plan ? "plan" : "one-shot");
       std::vector<int32_t> host = poisoned();
-      arena_layout host_layout(host.data(), nsameta::cpu_device);
+      arena_layout host_layout(host.data(), nsameta::kCpuDevice);
       auto host_args = build(host_layout, &host);
       std::vector<int32_t> upload = poisoned();
       arena_layout gpu_layout(memory_.as<int32_t>(), kGpu);
@@ -109,7 +109,7 @@ class staging : public testing::Test {
     }
   }
 
-  nsameta::context cpu_{nsameta::cpu_device, "cpu"};
+  nsameta::context cpu_{nsameta::kCpuDevice, "cpu"};
   nsameta::context gpu_{kGpu, "cpu"};
   nsameta::device_buffer memory_{gpu_, kArenaElements * sizeof(int32_t)};
 };
@@ -131,7 +131,8 @@ void add_outputs(arena_layout& layout, nsameta::build_metadata_args* args, size_
   args->total_tokens = layout.vector(1);
 }
 
-build_fn ragged(std::vector<int32_t> seq_lens, std::vector<int32_t> extend_seq_lens, int32_t tail, int64_t stride) {
+build_fn ragged(const std::vector<int32_t>& seq_lens, const std::vector<int32_t>& extend_seq_lens, int32_t tail,
+                int64_t stride) {
   return [=](arena_layout& layout, std::vector<int32_t>* values) {
     nsameta::build_metadata_args args;
     args.mode = NSAMETA_MODE_EXTEND;

@@ -10,14 +10,14 @@
 namespace {
 
 template <class T>
-constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+constexpr bool kMovesOnly = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
                             !std::is_copy_constructible_v<T> && std::is_nothrow_destructible_v<T>;
-static_assert(moves_only<nsameta::context> && moves_only<nsameta::plan> && moves_only<nsameta::stream> &&
-              moves_only<nsameta::device_buffer> && moves_only<nsameta::graph>);
+static_assert(kMovesOnly<nsameta::context> && kMovesOnly<nsameta::plan> && kMovesOnly<nsameta::stream> &&
+              kMovesOnly<nsameta::device_buffer> && kMovesOnly<nsameta::graph>);
 
 TEST(wrapper, failures_throw_status_and_message) {
   try {
-    const nsameta::context context(nsameta::cpu_device, "nonsense");
+    const nsameta::context context(nsameta::kCpuDevice, "nonsense");
     FAIL() << "made a context";
   } catch (const nsameta::error& e) {
     EXPECT_EQ(e.status(), NSAMETA_BACKEND_UNAVAILABLE);
@@ -35,13 +35,13 @@ TEST(wrapper, backends_list_devices) {
       EXPECT_GT(backend.devices.front().num_multiprocessors, 0);
     }
   }
-  EXPECT_EQ(nsameta::select(nsameta::cpu_device).backend, "cpu");
-  EXPECT_EQ(nsameta::select(nsameta::cpu_device, "nonsense").backend, "");
+  EXPECT_EQ(nsameta::select(nsameta::kCpuDevice).backend, "cpu");
+  EXPECT_EQ(nsameta::select(nsameta::kCpuDevice, "nonsense").backend, "");
 }
 
 TEST(wrapper, views) {
   const std::vector<int64_t> wide(6);
-  const nsameta_tensor strided = nsameta::make_tensor(wide.data(), 3, nsameta::cpu_device, 2);
+  const nsameta_tensor strided = nsameta::make_tensor(wide.data(), 3, nsameta::kCpuDevice, 2);
   EXPECT_EQ(strided.dtype, NSAMETA_INT64);
   EXPECT_EQ(strided.ndim, 1);
   EXPECT_EQ(strided.shape[0], 3);
@@ -61,7 +61,7 @@ TEST(wrapper, views) {
 }
 
 TEST(wrapper, moved_handles_work_on) {
-  nsameta::context first(nsameta::cpu_device, "cpu");
+  nsameta::context first(nsameta::kCpuDevice, "cpu");
   nsameta::device_buffer buffer(first, 64);
   const nsameta::context context = std::move(first);
   const nsameta::device_buffer moved = std::move(buffer);
@@ -82,7 +82,7 @@ TEST(wrapper, moved_handles_work_on) {
 }
 
 TEST(wrapper, presets) {
-  const nsameta::context context(nsameta::cpu_device, "cpu");
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
   const std::vector<int32_t> extend{2};
   const std::vector<int32_t> lens{9};
   std::vector<int32_t> out(6);

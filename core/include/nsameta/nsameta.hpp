@@ -43,7 +43,7 @@ inline void throw_on_failure(nsameta_status status) {
 
 // ---- tensors ------------------------------------------------------------------------------------------------------
 
-inline constexpr nsameta_device cpu_device{NSAMETA_DEVICE_CPU, 0};
+inline constexpr nsameta_device kCpuDevice{NSAMETA_DEVICE_CPU, 0};
 
 template <class T>
 constexpr nsameta_dtype dtype_of() {
@@ -55,7 +55,7 @@ constexpr nsameta_dtype dtype_of() {
 
 // View of `size` elements, `stride` elements apart. Const data is for inputs.
 template <class T>
-nsameta_tensor make_tensor(T* data, std::size_t size, nsameta_device device = cpu_device, std::int64_t stride = 1) {
+nsameta_tensor make_tensor(T* data, std::size_t size, nsameta_device device = kCpuDevice, std::int64_t stride = 1) {
   nsameta_tensor tensor{};
   tensor.data = const_cast<std::remove_cv_t<T>*>(data);
   tensor.shape[0] = static_cast<std::int64_t>(size);
@@ -69,7 +69,7 @@ nsameta_tensor make_tensor(T* data, std::size_t size, nsameta_device device = cp
 // View of [num_rows, num_columns]; rows are `row_stride` elements apart.
 template <class T>
 nsameta_tensor make_tensor_2d(T* data, std::size_t num_rows, std::size_t num_columns, std::int64_t row_stride,
-                              nsameta_device device = cpu_device) {
+                              nsameta_device device = kCpuDevice) {
   nsameta_tensor tensor = make_tensor(data, num_rows, device, row_stride);
   tensor.shape[1] = static_cast<std::int64_t>(num_columns);
   tensor.strides[1] = 1;
@@ -153,7 +153,7 @@ using resource = std::unique_ptr<void, returner<Destroy>>;
 // Outlives the plans, streams, buffers and graphs that are made with it.
 class context {
  public:
-  explicit context(nsameta_device device = cpu_device, const std::string& backend = "") {
+  explicit context(nsameta_device device = kCpuDevice, const std::string& backend = "") {
     nsameta_context* raw = nullptr;
     throw_on_failure(nsameta_context_create(device, backend.c_str(), &raw));
     handle_.reset(raw);
