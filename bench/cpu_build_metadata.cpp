@@ -98,11 +98,10 @@ class seed_job {
     args.mode = NSAMETA_MODE_DRAFT_EXTEND;
     args.topk = desc.topk;
     args.clamp = NSAMETA_CLAMP_OFF;
-    args.seq_lens = nsameta::make_tensor(seq_.data(), static_cast<int64_t>(seq_.size()), nsameta::kCpuDevice);
-    args.extend_seq_lens =
-        nsameta::make_tensor(extend_.data(), static_cast<int64_t>(extend_.size()), nsameta::kCpuDevice);
-    args.seqlens_expanded = nsameta::make_tensor(visible_.get(), num_tokens, nsameta::kCpuDevice);
-    args.nsa_cache_seqlens = nsameta::make_tensor(kept_.get(), num_tokens, nsameta::kCpuDevice);
+    args.seq_lens = nsameta::make_tensor(seq_.data(), seq_.size(), nsameta::kCpuDevice);
+    args.extend_seq_lens = nsameta::make_tensor(extend_.data(), extend_.size(), nsameta::kCpuDevice);
+    args.seqlens_expanded = nsameta::make_tensor(visible_.get(), static_cast<size_t>(num_tokens), nsameta::kCpuDevice);
+    args.nsa_cache_seqlens = nsameta::make_tensor(kept_.get(), static_cast<size_t>(num_tokens), nsameta::kCpuDevice);
     return args;
   }
 

@@ -40,16 +40,14 @@ struct rt {
   // Highest set bit; -1 when there is none.
   static NSAMETA_DEVICE int last_bit(mask m) { return kWarp - 1 - __clz(static_cast<int>(m)); }
 
-  static NSAMETA_DEVICE bool is_aligned16(const void* address) {
-    return reinterpret_cast<std::uintptr_t>(address) % 16 == 0;
+  static NSAMETA_DEVICE bool is_aligned8(const void* address) {
+    return reinterpret_cast<std::uintptr_t>(address) % 8 == 0;
   }
-  // Global memory, 16-byte aligned.
-  static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
-    const int4 v = *reinterpret_cast<const int4*>(address);
+  // Global memory, aligned to 8 and to 16 bytes.
+  static NSAMETA_DEVICE void load64(const std::int32_t* address, std::int32_t* values) {
+    const int2 v = *reinterpret_cast<const int2*>(address);
     values[0] = v.x;
     values[1] = v.y;
-    values[2] = v.z;
-    values[3] = v.w;
   }
   // Assembly, since the compiler may split an int4 store into four when the values come from an array.
   static NSAMETA_DEVICE void store128(std::int32_t* address, std::int32_t a, std::int32_t b, std::int32_t c,

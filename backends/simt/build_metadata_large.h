@@ -19,10 +19,11 @@ struct build_metadata_large {
   static constexpr bool kHasPrefixes = kRagged || kKeys;
   using params = build_metadata_params;
   using sums = prefix_sum<kRagged, kKeys>;
-  using wide = segment<Rt, 4, kRagged, kKeys>;    // for summing up
-  using narrow = segment<Rt, 2, kRagged, kKeys>;  // for tokens: less shared memory
+  static constexpr int kItems = kSegmentItems;
+  static constexpr int kAhead = 4;  // chunks that a warp has under way
+  using seg = segment<Rt, kItems, kRagged, kKeys>;
   struct smem {
-    typename narrow::smem of_warp[kHasPrefixes ? kWarps : 1];
+    typename seg::smem of_warp[kHasPrefixes ? kWarps : 1];
     prefix before_chunk[kHasPrefixes ? kMaxChunks : 1];
     prefix total;
   };
@@ -46,39 +47,52 @@ struct build_metadata_large {
   static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t chunks = num_chunks(p);
     NSAMETA_NO_UNROLL
-    for (std::int32_t chunk = Rt::warp(); chunk < chunks; chunk += kWarps) {
-      const range requests = requests_of(p, chunk);
-      prefix sum{};
-      for (std::int32_t first = requests.begin; first < requests.end; first += wide::kRequests) {
-        request_lengths lengths[4];
-        wide::load(p, first, query_width, false, lengths);
-        sum = sums::add(sum, wide::sum_of_lane(p, lengths));
+    for (std::int32_t begin = Rt::warp(); begin < chunks; begin += kWarps * kAhead) {
+      prefix sum[kAhead] = {};
+      NSAMETA_NO_UNROLL
+      for (std::int32_t offset = 0; offset < p.requests_per_chunk; offset += seg::kRequests) {
+        request_lengths lengths[kAhead][kItems];
+        NSAMETA_UNROLL
+        for (int k = 0; k < kAhead; ++k) {
+          const std::int32_t chunk = begin + k * kWarps;
+          const std::int32_t first = chunk < chunks ? chunk * p.requests_per_chunk + offset : p.batch;
+          seg::load(p, first, query_width, false, lengths[k]);
+        }
+        NSAMETA_UNROLL
+        for (int k = 0; k < kAhead; ++k) sum[k] = sums::add(sum[k], seg::sum_of_lane(p, lengths[k]));
       }
-      const prefix all = sums::template exclusive_scan<Rt>(prefix{}, sum);
-      if (Rt::lane() == 0) s.before_chunk[chunk] = all;
+      NSAMETA_UNROLL
+      for (int k = 0; k < kAhead; ++k) {
+        const std::int32_t chunk = begin + k * kWarps;
+        const prefix all = sums::template reduce<Rt>(sum[k]);
+        if (Rt::lane() == 0 && chunk < chunks) s.before_chunk[chunk] = all;
+      }
     }
   }
 
   // Turns the sums into the sums before each chunk. Called by one warp.
   static NSAMETA_DEVICE void scan_chunks(smem& s, const params& p) {
-    constexpr int kChunksOfLane = kMaxChunks / Rt::kWarp;
     const std::int32_t chunks = num_chunks(p);
-    const std::int32_t first = Rt::lane() * kChunksOfLane;
+    const std::int32_t chunks_of_lane = (chunks + Rt::kWarp - 1) / Rt::kWarp;
+    const std::int32_t first = Rt::lane() * chunks_of_lane;
+    const std::int32_t end = smaller(first + chunks_of_lane, chunks);
     prefix before{};
     NSAMETA_NO_UNROLL
-    for (int i = 0; i < kChunksOfLane && first + i < chunks; ++i) before = sums::add(before, s.before_chunk[first + i]);
+    for (std::int32_t i = first; i < end; ++i) before = sums::add(before, s.before_chunk[i]);
     const prefix all = sums::template exclusive_scan<Rt>(prefix{}, before);
     if (Rt::lane() == 0) s.total = all;
     NSAMETA_NO_UNROLL
-    for (int i = 0; i < kChunksOfLane && first + i < chunks; ++i) {
-      const prefix mine = s.before_chunk[first + i];
-      s.before_chunk[first + i] = before;
+    for (std::int32_t i = first; i < end; ++i) {
+      const prefix mine = s.before_chunk[i];
+      s.before_chunk[i] = before;
       before = sums::add(before, mine);
     }
   }
 
+  // Per-request outputs, and the faults in lengths.
   static NSAMETA_DEVICE void write_requests(const smem& s, const params& p, std::int32_t query_width, std::int32_t warp,
                                             std::int32_t num_warps) {
+    const bool has_outputs = p.cache_seqlens != nullptr || p.cu_seqlens_k != nullptr || p.cu_seqlens_q != nullptr;
     const std::int32_t chunks = num_chunks(p);
     NSAMETA_NO_UNROLL
     for (std::int32_t chunk = warp; chunk < chunks; chunk += num_warps) {
@@ -86,36 +100,37 @@ struct build_metadata_large {
       prefix before = kHasPrefixes ? s.before_chunk[chunk] : prefix{};
       std::int32_t first = requests.begin;
       do {  // an empty batch too has sums to write
-        typename wide::lane_items items;
-        wide::load(p, first, query_width, true, items.lengths);
-        before = wide::scan(p, before, items);
-        write_segment(p, first, query_width, items, before);
-        first += wide::kRequests;
+        typename seg::lane_items items;
+        seg::load(p, first, query_width, true, items.lengths);
+        if (has_outputs) {
+          before = seg::scan(p, before, items);
+          write_segment(p, first, query_width, items, before);
+        }
+        first += seg::kRequests;
       } while (first < requests.end);
     }
   }
 
   static NSAMETA_DEVICE void write_segment(const params& p, std::int32_t first, std::int32_t query_width,
-                                           const typename wide::lane_items& items, const prefix& after) {
-    std::int32_t values[4];
+                                           const typename seg::lane_items& items, const prefix& after) {
+    std::int32_t values[kItems];
     if (p.cache_seqlens != nullptr) {
       NSAMETA_UNROLL
-      for (int i = 0; i < 4; ++i) values[i] = items.lengths[i].kv;
-      wide::store(p, p.cache_seqlens, first, values);
+      for (int i = 0; i < kItems; ++i) values[i] = items.lengths[i].kv;
+      seg::store(p, p.cache_seqlens, first, values);
     }
     if (kKeys && p.cu_seqlens_k != nullptr) {
       NSAMETA_UNROLL
-      for (int i = 0; i < 4; ++i) values[i] = items.before[i].keys;
-      wide::store_cu(p, p.cu_seqlens_k, first, values, after.keys);
+      for (int i = 0; i < kItems; ++i) values[i] = items.before[i].keys;
+      seg::store_cu(p, p.cu_seqlens_k, first, values, after.keys);
     }
     if (p.cu_seqlens_q != nullptr) {
       const std::int32_t width = not_negative(query_width);
       NSAMETA_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        values[i] = kRagged ? items.before[i].tokens_wrapped : wrapped_product(wide::first_of_lane(first) + i, width);
+      for (int i = 0; i < kItems; ++i) {
+        values[i] = kRagged ? items.before[i].tokens_wrapped : wrapped_product(seg::first_of_lane(first) + i, width);
       }
-      wide::store_cu(p, p.cu_seqlens_q, first, values,
-                     kRagged ? after.tokens_wrapped : wrapped_product(p.batch, width));
+      seg::store_cu(p, p.cu_seqlens_q, first, values, kRagged ? after.tokens_wrapped : wrapped_product(p.batch, width));
     }
   }
 
@@ -141,33 +156,33 @@ struct build_metadata_large {
   };
 
   // Makes the segment from `first_request` on the warp's own; before: the sums before it.
-  static NSAMETA_DEVICE cursor open(typename narrow::smem& mine, const params& p, std::int32_t query_width,
+  static NSAMETA_DEVICE cursor open(typename seg::smem& mine, const params& p, std::int32_t query_width,
                                     std::int32_t first_request, const prefix& before) {
-    typename narrow::lane_items items;
-    narrow::load(p, first_request, query_width, false, items.lengths);
-    cursor at{first_request, {}, narrow::scan(p, before, items)};
-    narrow::publish(p, first_request, query_width, items, mine);
+    typename seg::lane_items items;
+    seg::load(p, first_request, query_width, false, items.lengths);
+    cursor at{first_request, {}, seg::scan(p, before, items)};
+    seg::publish(p, first_request, query_width, items, mine);
     if constexpr (kRagged) {
       at.tokens = {before.tokens, at.after.tokens};
     } else {
       const std::int64_t width = not_negative(query_width);
       const std::int32_t room = p.batch - first_request;
       const std::int64_t begin = first_request * width;
-      const std::int64_t end = begin + smaller(room, narrow::kRequests) * width;
+      const std::int64_t end = begin + smaller(room, seg::kRequests) * width;
       at.tokens = {static_cast<std::int32_t>(begin < INT32_MAX ? begin : INT32_MAX),
                    static_cast<std::int32_t>(end < INT32_MAX ? end : INT32_MAX)};
     }
     return at;
   }
 
-  static NSAMETA_DEVICE cursor open_next(typename narrow::smem& mine, const params& p, std::int32_t query_width,
+  static NSAMETA_DEVICE cursor open_next(typename seg::smem& mine, const params& p, std::int32_t query_width,
                                          const cursor& at) {
-    return open(mine, p, query_width, at.first_request + narrow::kRequests, at.after);
+    return open(mine, p, query_width, at.first_request + seg::kRequests, at.after);
   }
 
   // The segment that holds token t.
-  static NSAMETA_DEVICE cursor seek(const smem& s, typename narrow::smem& mine, const params& p,
-                                    std::int32_t query_width, std::int32_t t) {
+  static NSAMETA_DEVICE cursor seek(const smem& s, typename seg::smem& mine, const params& p, std::int32_t query_width,
+                                    std::int32_t t) {
     std::int32_t chunk = 0;
     if constexpr (kRagged) {
       const std::int32_t chunks = num_chunks(p);
@@ -179,14 +194,14 @@ struct build_metadata_large {
     }
     const range requests = requests_of(p, chunk);
     cursor at = open(mine, p, query_width, requests.begin, s.before_chunk[chunk]);
-    while (at.tokens.end <= t && at.first_request + narrow::kRequests < requests.end) {
+    while (at.tokens.end <= t && at.first_request + seg::kRequests < requests.end) {
       at = open_next(mine, p, query_width, at);
     }
     return at;
   }
 
   // Tokens [begin, end) of the segment.
-  static NSAMETA_DEVICE void write_in_segment(const typename narrow::smem& mine, const params& p, const cursor& at,
+  static NSAMETA_DEVICE void write_in_segment(const typename seg::smem& mine, const params& p, const cursor& at,
                                               std::int32_t begin, std::int32_t end) {
     int slot = -1;
     std::int32_t next_start = -1;  // of the request behind `slot`
@@ -203,12 +218,12 @@ struct build_metadata_large {
           std::int32_t t = quad.t + i < begin ? begin : quad.t + i;
           t = t < end ? t : end - 1;
           if (i == 0 && (slot < 0 || t >= next_start)) {
-            slot = narrow::find_owner(mine, t);
-            next_start = narrow::end_of(mine, slot, at.tokens.end);
+            slot = seg::find_owner(mine, t);
+            next_start = seg::end_of(mine, slot, at.tokens.end);
           }
-          while (t >= next_start) next_start = narrow::end_of(mine, ++slot, at.tokens.end);
+          while (t >= next_start) next_start = seg::end_of(mine, ++slot, at.tokens.end);
           quad.request[i] = at.first_request + slot;
-          quad.terms[i] = narrow::terms_of(mine, slot);
+          quad.terms[i] = seg::terms_of(mine, slot);
         }
       } else {
         NSAMETA_UNROLL
@@ -255,12 +270,12 @@ struct build_metadata_large {
   static NSAMETA_DEVICE void write_tokens(smem& s, const params& p, std::int32_t query_width, const range& tokens) {
     if (tokens.begin >= tokens.end) return;
     if constexpr (kHasPrefixes) {
-      typename narrow::smem& mine = s.of_warp[Rt::warp()];
+      typename seg::smem& mine = s.of_warp[Rt::warp()];
       cursor at = seek(s, mine, p, query_width, tokens.begin);
       std::int32_t begin = tokens.begin;
       for (;;) {
         write_in_segment(mine, p, at, begin, smaller(tokens.end, at.tokens.end));
-        if (at.tokens.end >= tokens.end || at.first_request + narrow::kRequests >= p.batch) return;
+        if (at.tokens.end >= tokens.end || at.first_request + seg::kRequests >= p.batch) return;
         begin = at.tokens.end;
         at = open_next(mine, p, query_width, at);
       }
@@ -275,10 +290,10 @@ struct build_metadata_large {
     const std::int32_t t = num_tokens - 1;
     token_values last;
     if constexpr (kHasPrefixes) {
-      typename narrow::smem& mine = s.of_warp[Rt::warp()];
+      typename seg::smem& mine = s.of_warp[Rt::warp()];
       const cursor at = seek(s, mine, p, query_width, t);
-      const int slot = narrow::find_owner(mine, t);
-      last = token_values::make<kAllOutputs>(p, t, at.first_request + slot, narrow::terms_of(mine, slot));
+      const int slot = seg::find_owner(mine, t);
+      last = token_values::make<kAllOutputs>(p, t, at.first_request + slot, seg::terms_of(mine, slot));
       last.of[SPARSE_CU] = s.total.sparse_keys;
     } else {
       const std::int32_t request = t / query_width;
@@ -304,7 +319,8 @@ struct build_metadata_large {
       const token_values last = last_values(s, p, query_width, num_tokens);
       store_tail<kAllOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), num_warps * Rt::kWarp);
     }
-    write_requests(s, p, query_width, warp, num_warps);
+    // Backwards: the last warps are the ones without tokens, if there are any.
+    write_requests(s, p, query_width, num_warps - 1 - warp, num_warps);
     write_context_lengths(p);
     if (Rt::block_idx() == 0 && Rt::thread_idx() == 0) {
       write_total_tokens<Rt>(p, num_tokens);

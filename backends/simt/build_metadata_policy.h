@@ -11,6 +11,7 @@ namespace nsameta::simt {
 // H200, 2026-11-22, all by graph replay: see docs/BENCHMARKS.md for the figures behind these choices.
 inline constexpr int kLargeBlock = 1024;
 inline constexpr int kMaxGroupRequests = 256;  // small kernel: requests of the whole batch
+inline constexpr int kSegmentItems = 2;        // large kernel: requests of a lane
 inline constexpr int kMaxChunks = 512;         // large kernel: prefix sums in shared memory
 inline constexpr int kNumRoles = 3;            // small kernel: warps of a group that write per-request outputs
 
@@ -57,8 +58,7 @@ inline build_metadata_policy choose_policy(const nsameta_build_metadata_desc& de
     policy.num_blocks = static_cast<std::int32_t>(groups * (policy.num_slices * parts + roles));
     return policy;
   }
-  const std::int64_t lane_requests = 4;
-  const std::int64_t unit = warp_width * lane_requests;
+  const std::int64_t unit = warp_width * kSegmentItems;
   policy.requests_per_chunk =
       static_cast<std::int32_t>(unit * std::max<std::int64_t>(1, ceil_div(ceil_div(p.batch, unit), kMaxChunks)));
   const std::int64_t work = std::max<std::int64_t>(p.max_token_capacity > 0 ? tokens : 0, p.batch);

@@ -60,6 +60,24 @@ struct prefix_sum {
     return moved;
   }
 
+  // Sum over the lanes.
+  template <class Rt>
+  static NSAMETA_DEVICE prefix reduce(const prefix& value) {
+    prefix sum{};
+    if constexpr (kRagged) {
+      const std::int32_t high = Rt::reduce_add(value.tokens >> 16);  // apart, so that the sum is exact
+      const std::int32_t low = Rt::reduce_add(value.tokens & 0xffff);
+      const std::int64_t tokens = (std::int64_t{high} << 16) + low;
+      sum.tokens = tokens < INT32_MAX ? static_cast<std::int32_t>(tokens) : INT32_MAX;
+      sum.tokens_wrapped = Rt::reduce_add(value.tokens_wrapped);
+    }
+    if constexpr (kKeys) {
+      sum.keys = Rt::reduce_add(value.keys);
+      sum.sparse_keys = Rt::reduce_add(value.sparse_keys);
+    }
+    return sum;
+  }
+
   // On return `value` is the sum over the lanes below, `base` included; returns the sum over all.
   template <class Rt>
   static NSAMETA_DEVICE prefix exclusive_scan(const prefix& base, prefix& value) {

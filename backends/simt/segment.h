@@ -12,10 +12,10 @@ namespace nsameta::simt {
 template <class Rt, int kCount>
 NSAMETA_DEVICE void load_strided(const strided_lengths& from, std::int32_t first, std::int32_t batch,
                                  std::int32_t (&values)[kCount]) {
-  if constexpr (kCount == 4) {
+  if constexpr (kCount == 2) {
     const auto* const address = reinterpret_cast<const std::int32_t*>(from.data) + first;
-    if (from.stride_bytes == 4 && batch - first >= kCount && Rt::is_aligned16(address)) {
-      Rt::load128(address, values);
+    if (from.stride_bytes == 4 && batch - first >= kCount && Rt::is_aligned8(address)) {
+      Rt::load64(address, values);
       return;
     }
   }
@@ -134,12 +134,6 @@ struct segment {
   static NSAMETA_DEVICE void store(const build_metadata_params& p, std::int32_t* output, std::int32_t first_request,
                                    const std::int32_t (&values)[kItems]) {
     const std::int32_t first = first_of_lane(first_request);
-    if constexpr (kItems == 4) {
-      if (p.batch - first >= kItems && Rt::is_aligned16(output + first)) {
-        Rt::store128(output + first, values[0], values[1], values[2], values[3]);
-        return;
-      }
-    }
     NSAMETA_UNROLL
     for (int i = 0; i < kItems; ++i) {
       if (i < p.batch - first) output[first + i] = values[i];

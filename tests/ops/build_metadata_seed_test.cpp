@@ -82,7 +82,8 @@ TEST_P(build_metadata_seed, long_extend_beside_single_tokens) {
 
 TEST_P(build_metadata_seed, lengths_around_topk) {
   for (const int topk : {128, 256, 512}) {
-    auto c = ragged_case(NSAMETA_MODE_DRAFT_EXTEND, {topk - 1, topk, topk + 1, topk + 4, 2 * topk}, {4, 4, 4, 4, 4});
+    auto c = ragged_case(NSAMETA_MODE_DRAFT_EXTEND, {topk - 1, topk, topk + 1, topk + 4, int64_t{2} * topk},
+                         {4, 4, 4, 4, 4});
     c.inputs.topk = topk;
     check_all(c);
   }
