@@ -17,6 +17,7 @@ struct rt {
 
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
+  static NSAMETA_DEVICE int block_dim() { return static_cast<int>(blockDim.x); }
   static NSAMETA_DEVICE int grid_dim() { return static_cast<int>(gridDim.x); }
   static NSAMETA_DEVICE int lane() { return static_cast<int>(threadIdx.x % kWarp); }
   static NSAMETA_DEVICE int warp() { return static_cast<int>(threadIdx.x / kWarp); }
@@ -73,10 +74,10 @@ struct launcher {
   cudaStream_t stream;
 
   template <class Kernel>
-  cudaError_t operator()(int num_blocks, const typename Kernel::params& params) const {
+  cudaError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params) const {
     cudaLaunchConfig_t config{};
     config.gridDim = dim3(static_cast<unsigned>(num_blocks));
-    config.blockDim = dim3(Kernel::kBlock);
+    config.blockDim = dim3(static_cast<unsigned>(block_threads));
     config.stream = stream;
     return cudaLaunchKernelEx(&config, entry<Kernel>, params);
   }

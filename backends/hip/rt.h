@@ -27,6 +27,7 @@ struct rt {
 
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
+  static NSAMETA_DEVICE int block_dim() { return static_cast<int>(blockDim.x); }
   static NSAMETA_DEVICE int grid_dim() { return static_cast<int>(gridDim.x); }
   static NSAMETA_DEVICE int lane() { return static_cast<int>(threadIdx.x % kWarp); }
   static NSAMETA_DEVICE int warp() { return static_cast<int>(threadIdx.x / kWarp); }
@@ -95,10 +96,11 @@ struct launcher {
   hipStream_t stream;
 
   template <class Kernel>
-  hipError_t operator()(int num_blocks, const typename Kernel::params& params) const {
+  hipError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params) const {
     void* arguments[] = {const_cast<typename Kernel::params*>(&params)};
     return hipLaunchKernel(reinterpret_cast<const void*>(&entry<Kernel, kWidth>),
-                           dim3(static_cast<unsigned>(num_blocks)), dim3(Kernel::kBlock), arguments, 0, stream);
+                           dim3(static_cast<unsigned>(num_blocks)), dim3(static_cast<unsigned>(block_threads)),
+                           arguments, 0, stream);
   }
 };
 

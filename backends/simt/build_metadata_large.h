@@ -11,10 +11,12 @@
 
 namespace nsameta::simt {
 
-template <class Rt, bool kRagged, bool kKeys>
+// kSeedOnly: params pass is_seed_only.
+template <class Rt, bool kRagged, bool kKeys, bool kSeedOnly>
 struct build_metadata_large {
-  static constexpr int kBlock = kLargeBlock;
-  static constexpr int kWarps = kBlock / Rt::kWarp;
+  static constexpr unsigned kOutputs = kSeedOnly ? kSeedOutputs : kAllOutputs;
+  static constexpr int kBlock = kMaxLargeBlock;
+  static constexpr int kMaxWarps = kBlock / Rt::kWarp;
   static constexpr int kTile = Rt::kWarp * 4;  // tokens that a warp stores at a time
   static constexpr bool kHasPrefixes = kRagged || kKeys;
   using params = build_metadata_params;
@@ -23,7 +25,7 @@ struct build_metadata_large {
   static constexpr int kAhead = 4;  // chunks that a warp has under way
   using seg = segment<Rt, kItems, kRagged, kKeys>;
   struct smem {
-    typename seg::smem of_warp[kHasPrefixes ? kWarps : 1];
+    typename seg::smem of_warp[kHasPrefixes ? kMaxWarps : 1];
     prefix before_chunk[kHasPrefixes ? kMaxChunks : 1];
     prefix total;
   };
@@ -33,6 +35,9 @@ struct build_metadata_large {
     std::int32_t begin;
     std::int32_t end;
   };
+
+  // Of this block.
+  static NSAMETA_DEVICE std::int32_t num_warps() { return Rt::block_dim() / Rt::kWarp; }
 
   static NSAMETA_DEVICE std::int32_t num_chunks(const params& p) {
     return p.batch > 0 ? (p.batch - 1) / p.requests_per_chunk + 1 : 1;
@@ -47,14 +52,14 @@ struct build_metadata_large {
   static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t chunks = num_chunks(p);
     NSAMETA_NO_UNROLL
-    for (std::int32_t begin = Rt::warp(); begin < chunks; begin += kWarps * kAhead) {
+    for (std::int32_t begin = Rt::warp(); begin < chunks; begin += num_warps() * kAhead) {
       prefix sum[kAhead] = {};
       NSAMETA_NO_UNROLL
       for (std::int32_t offset = 0; offset < p.requests_per_chunk; offset += seg::kRequests) {
         request_lengths lengths[kAhead][kItems];
         NSAMETA_UNROLL
         for (int k = 0; k < kAhead; ++k) {
-          const std::int32_t chunk = begin + k * kWarps;
+          const std::int32_t chunk = begin + k * num_warps();
           const std::int32_t first = chunk < chunks ? chunk * p.requests_per_chunk + offset : p.batch;
           seg::load(p, first, query_width, false, lengths[k]);
         }
@@ -63,7 +68,7 @@ struct build_metadata_large {
       }
       NSAMETA_UNROLL
       for (int k = 0; k < kAhead; ++k) {
-        const std::int32_t chunk = begin + k * kWarps;
+        const std::int32_t chunk = begin + k * num_warps();
         const prefix all = sums::template reduce<Rt>(sum[k]);
         if (Rt::lane() == 0 && chunk < chunks) s.before_chunk[chunk] = all;
       }
@@ -91,11 +96,12 @@ struct build_metadata_large {
 
   // Per-request outputs, and the faults in lengths.
   static NSAMETA_DEVICE void write_requests(const smem& s, const params& p, std::int32_t query_width, std::int32_t warp,
-                                            std::int32_t num_warps) {
-    const bool has_outputs = p.cache_seqlens != nullptr || p.cu_seqlens_k != nullptr || p.cu_seqlens_q != nullptr;
+                                            std::int32_t all_warps) {
+    const bool has_outputs =
+        !kSeedOnly && (p.cache_seqlens != nullptr || p.cu_seqlens_k != nullptr || p.cu_seqlens_q != nullptr);
     const std::int32_t chunks = num_chunks(p);
     NSAMETA_NO_UNROLL
-    for (std::int32_t chunk = warp; chunk < chunks; chunk += num_warps) {
+    for (std::int32_t chunk = warp; chunk < chunks; chunk += all_warps) {
       const range requests = requests_of(p, chunk);
       prefix before = kHasPrefixes ? s.before_chunk[chunk] : prefix{};
       std::int32_t first = requests.begin;
@@ -139,8 +145,8 @@ struct build_metadata_large {
     if (p.ctx_lens == nullptr) return;
     const formula::divider columns = divide_by(p.ctx_lens_columns);
     const auto num_cells = static_cast<std::uint32_t>(p.batch) * columns.divisor;
-    const auto num_threads = static_cast<std::uint32_t>(Rt::grid_dim() * kBlock);
-    for (auto cell = static_cast<std::uint32_t>(Rt::block_idx() * kBlock + Rt::thread_idx()); cell < num_cells;
+    const auto num_threads = static_cast<std::uint32_t>(Rt::grid_dim() * Rt::block_dim());
+    for (auto cell = static_cast<std::uint32_t>(Rt::block_idx() * Rt::block_dim() + Rt::thread_idx()); cell < num_cells;
          cell += num_threads) {
       const std::int32_t row = static_cast<std::int32_t>(columns.divide(cell));
       const std::int32_t column = static_cast<std::int32_t>(cell) - row * p.ctx_lens_columns;
@@ -232,7 +238,7 @@ struct build_metadata_large {
           quad.terms[i] = quad.terms[3];
         }
       }
-      quad.store_all(p);
+      quad.template store_all<kOutputs>(p);
     }
   }
 
@@ -253,14 +259,14 @@ struct build_metadata_large {
         quad.request[i] = request;
         quad.terms[i] = make_terms(p, lengths, request * query_width, 0, 0);
       }
-      quad.store_all(p);
+      quad.template store_all<kOutputs>(p);
     }
   }
 
   // This warp's part of `count` positions, in whole tiles.
-  static NSAMETA_DEVICE range part_of(std::int32_t count, std::int32_t warp, std::int32_t num_warps) {
+  static NSAMETA_DEVICE range part_of(std::int32_t count, std::int32_t warp, std::int32_t all_warps) {
     const std::int64_t tiles = (std::int64_t{count} + kTile - 1) / kTile;
-    const std::int64_t tiles_of_warp = (tiles + num_warps - 1) / num_warps;
+    const std::int64_t tiles_of_warp = (tiles + all_warps - 1) / all_warps;
     const std::int64_t begin = warp * tiles_of_warp * kTile;
     const std::int64_t end = begin + tiles_of_warp * kTile;
     return {static_cast<std::int32_t>(begin < count ? begin : count),
@@ -305,8 +311,8 @@ struct build_metadata_large {
 
   static NSAMETA_DEVICE void run(smem& s, const params& p) {
     const std::int32_t query_width = load_query_width<kRagged>(p);
-    const std::int32_t warp = Rt::block_idx() * kWarps + Rt::warp();
-    const std::int32_t num_warps = Rt::grid_dim() * kWarps;
+    const std::int32_t warp = Rt::block_idx() * num_warps() + Rt::warp();
+    const std::int32_t all_warps = Rt::grid_dim() * num_warps();
     if constexpr (kHasPrefixes) {
       sum_chunks(s, p, query_width);
       Rt::sync_block();
@@ -314,17 +320,17 @@ struct build_metadata_large {
       Rt::sync_block();
     }
     const std::int32_t num_tokens = kRagged ? s.total.tokens : constant_total(p, not_negative(query_width));
-    write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, num_warps));
-    if (p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
+    write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, all_warps));
+    if (!kSeedOnly && p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
       const token_values last = last_values(s, p, query_width, num_tokens);
-      store_tail<kAllOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), num_warps * Rt::kWarp);
+      store_tail<kAllOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), all_warps * Rt::kWarp);
     }
     // Backwards: the last warps are the ones without tokens, if there are any.
-    write_requests(s, p, query_width, num_warps - 1 - warp, num_warps);
-    write_context_lengths(p);
+    write_requests(s, p, query_width, all_warps - 1 - warp, all_warps);
+    if constexpr (!kSeedOnly) write_context_lengths(p);
     if (Rt::block_idx() == 0 && Rt::thread_idx() == 0) {
       write_total_tokens<Rt>(p, num_tokens);
-      if constexpr (kHasPrefixes) store_token_output(p, SPARSE_CU, num_tokens, s.total.sparse_keys);
+      if constexpr (kKeys) store_token_output(p, SPARSE_CU, num_tokens, s.total.sparse_keys);
     }
   }
 };

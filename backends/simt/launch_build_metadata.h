@@ -13,21 +13,27 @@ template <class Rt, bool kRagged, bool kKeys, bool kSeedOnly, class Launcher>
 auto launch_small(const build_metadata_params& params, const build_metadata_policy& policy, Launcher launch) {
   using one_group = build_metadata_small<Rt, 1, kRagged, kKeys, kSeedOnly>;
   using many_groups = build_metadata_small<Rt, kMaxGroupRequests / Rt::kWarp, kRagged, kKeys, kSeedOnly>;
-  return policy.group_bits == 0 ? launch.template operator()<one_group>(policy.num_blocks, params)
-                                : launch.template operator()<many_groups>(policy.num_blocks, params);
+  return policy.group_bits == 0
+             ? launch.template operator()<one_group>(policy.num_blocks, policy.block_threads, params)
+             : launch.template operator()<many_groups>(policy.num_blocks, policy.block_threads, params);
 }
 
 template <class Rt, bool kRagged, bool kKeys, class Launcher>
 auto launch_build_metadata_as(const build_metadata_params& params, const build_metadata_policy& policy,
                               Launcher launch) {
   if constexpr (!kKeys) {
-    if (policy.is_small && policy.is_seed_only) return launch_small<Rt, kRagged, false, true>(params, policy, launch);
+    if (policy.is_seed_only) {
+      using large = build_metadata_large<Rt, kRagged, false, true>;
+      return policy.is_small ? launch_small<Rt, kRagged, false, true>(params, policy, launch)
+                             : launch.template operator()<large>(policy.num_blocks, policy.block_threads, params);
+    }
   }
   if (policy.is_small) return launch_small<Rt, kRagged, kKeys, false>(params, policy, launch);
-  return launch.template operator()<build_metadata_large<Rt, kRagged, kKeys>>(policy.num_blocks, params);
+  return launch.template operator()<build_metadata_large<Rt, kRagged, kKeys, false>>(policy.num_blocks,
+                                                                                     policy.block_threads, params);
 }
 
-// launch: a functor template <class Kernel>(num_blocks, params) that returns the vendor's error code.
+// launch: a functor template <class Kernel>(num_blocks, block_threads, params) that returns the vendor's error code.
 template <class Rt, class Launcher>
 auto launch_build_metadata(const nsameta_build_metadata_desc& desc, std::uint64_t* fault_word, int num_multiprocessors,
                            Launcher launch) {

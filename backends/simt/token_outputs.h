@@ -96,7 +96,13 @@ struct token_quad {
     }
   }
 
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE bool wants(const build_metadata_params& p, int k, std::int32_t position) {
+    return (kOutputs >> k & 1U) != 0 && p.capacity[k] > position;
+  }
+
   // Output by output, so that few values live at a time.
+  template <unsigned kOutputs>
   NSAMETA_DEVICE void store_all(const build_metadata_params& p) const {
     const bool clamp = p.clamp != 0;
     std::int32_t visible[4];
@@ -106,13 +112,16 @@ struct token_quad {
       const std::int32_t x = formula::wrap_add(terms[i].visible_base, t + i);
       visible[i] = clamp ? not_negative(x) : x;
     }
-    if (p.capacity[EXPANDED] > t) store(p, EXPANDED, visible);
-    if (p.capacity[SPARSE] > t) {
+    if (wants<kOutputs>(p, EXPANDED, t)) store(p, EXPANDED, visible);
+    if (wants<kOutputs>(p, SPARSE, t)) {
+      const bool is_pooled = p.sparsity.kpool > 1;  // asked once, not for each token
       NSAMETA_UNROLL
-      for (int i = 0; i < 4; ++i) values[i] = formula::dsa(visible[i], p.sparsity);
+      for (int i = 0; i < 4; ++i) values[i] = smaller(visible[i], p.sparsity.topk);
+      NSAMETA_UNROLL
+      for (int i = 0; is_pooled && i < 4; ++i) values[i] = formula::dsa(visible[i], p.sparsity);
       store(p, SPARSE, values);
     }
-    if (p.capacity[SPARSE_CU] > t) {
+    if (wants<kOutputs>(p, SPARSE_CU, t)) {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) {
         const std::int32_t x = formula::wrap_add(terms[i].visible_base, t + i - 1);
@@ -120,17 +129,17 @@ struct token_quad {
       }
       store(p, SPARSE_CU, values);
     }
-    if (p.capacity[REQUEST] > t) store(p, REQUEST, request);
-    if (p.capacity[POSITION] > t) {
+    if (wants<kOutputs>(p, REQUEST, t)) store(p, REQUEST, request);
+    if (wants<kOutputs>(p, POSITION, t)) {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) values[i] = formula::wrap_sub(visible[i], 1);
       store(p, POSITION, values);
     }
     NSAMETA_UNROLL
     for (int i = 0; i < 4; ++i) values[i] = terms[i].keys;
-    if (p.capacity[OFFSET] > t) store(p, OFFSET, values);
-    if (p.capacity[KEY_START] > t) store(p, KEY_START, values);
-    if (p.capacity[KEY_END] > t) {
+    if (wants<kOutputs>(p, OFFSET, t)) store(p, OFFSET, values);
+    if (wants<kOutputs>(p, KEY_START, t)) store(p, KEY_START, values);
+    if (wants<kOutputs>(p, KEY_END, t)) {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) values[i] = formula::wrap_add(values[i], visible[i]);
       store(p, KEY_END, values);
