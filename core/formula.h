@@ -20,6 +20,11 @@ NSAMETA_HD constexpr std::int32_t wrap_sub(std::int32_t a, std::int32_t b) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
 }
 
+// Capped at INT32_MAX, for counts that must not wrap.
+NSAMETA_HD constexpr std::int32_t saturate(std::int64_t x) {
+  return x < INT32_MAX ? static_cast<std::int32_t>(x) : INT32_MAX;
+}
+
 // x(x+1)/2 modulo 2^32, also for negative x; one factor is halved first, so that no bit is lost.
 NSAMETA_HD constexpr std::uint32_t triangle(std::int32_t x) {
   const auto u = static_cast<std::uint32_t>(x);
@@ -50,7 +55,7 @@ struct sparsity {
 
   NSAMETA_HD static constexpr sparsity make(std::int32_t topk, std::int32_t kpool) {
     const std::int64_t end = kpool <= 1 ? topk : (std::int64_t{topk} / kpool + 1) * kpool - 1;
-    const std::int32_t last = end > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(end);
+    const std::int32_t last = saturate(end);
     return {topk, kpool, last, triangle(last), divider::make(static_cast<std::uint32_t>(kpool))};
   }
 };

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <limits>
 
 #include "backends/cpu/balance.h"
 #include "backends/cpu/block_writer.h"
@@ -55,10 +54,6 @@ struct job_size {
 
 void write_element(const nsameta_output& output, int32_t value) {
   if (output.data != nullptr) *static_cast<int32_t*>(output.data) = value;
-}
-
-int32_t saturate(int64_t value) {
-  return static_cast<int32_t>(std::min<int64_t>(value, std::numeric_limits<int32_t>::max()));
 }
 
 // Writes all that lies between two points.
@@ -179,10 +174,10 @@ void build_metadata(const desc_t& desc, const policy& policy, uint64_t* fault_wo
   const job_size size(desc);
   const auto [num_tokens, length_fault] = run(writer, size, policy);
   write_tails(desc, num_tokens, policy);
-  write_element(desc.total_tokens, saturate(num_tokens));
+  write_element(desc.total_tokens, formula::saturate(num_tokens));
   uint64_t fault = length_fault;
   if (fault == 0 && num_tokens > size.least_room) {
-    fault = encode_fault(NSAMETA_CHECK_TOKENS_OVER_CAPACITY, -1, saturate(num_tokens));
+    fault = encode_fault(NSAMETA_CHECK_TOKENS_OVER_CAPACITY, -1, formula::saturate(num_tokens));
   }
   uint64_t none = 0;
   if (fault != 0) std::atomic_ref<uint64_t>(*fault_word).compare_exchange_strong(none, fault);

@@ -17,6 +17,14 @@ NSAMETA_DEVICE std::int32_t saturating_add(std::int32_t a, std::int32_t b) {
   return static_cast<std::int32_t>(sum < 0x7fffffffU ? sum : 0x7fffffffU);
 }
 
+// saturating_add over the lanes: the halves are summed apart, so that the sum is exact before it is capped.
+template <class Rt>
+NSAMETA_DEVICE std::int32_t saturating_reduce(std::int32_t value) {
+  const std::int32_t high = Rt::reduce_add(value >> 16);
+  const std::int32_t low = Rt::reduce_add(value & 0xffff);
+  return formula::saturate((std::int64_t{high} << 16) + low);
+}
+
 // Modulo 2^32.
 NSAMETA_DEVICE std::int32_t wrapped_product(std::int32_t a, std::int32_t b) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));

@@ -175,8 +175,7 @@ struct build_metadata_large {
       const std::int32_t room = p.batch - first_request;
       const std::int64_t begin = first_request * width;
       const std::int64_t end = begin + smaller(room, seg::kRequests) * width;
-      at.tokens = {static_cast<std::int32_t>(begin < INT32_MAX ? begin : INT32_MAX),
-                   static_cast<std::int32_t>(end < INT32_MAX ? end : INT32_MAX)};
+      at.tokens = {formula::saturate(begin), formula::saturate(end)};
     }
     return at;
   }
@@ -242,6 +241,13 @@ struct build_metadata_large {
     }
   }
 
+  // Where no sum is needed: all requests have one query width.
+  static NSAMETA_DEVICE request_terms terms_by_division(const params& p, std::int32_t query_width,
+                                                        std::int32_t request) {
+    const request_lengths lengths{not_negative(load_kv(p, request)), query_width};
+    return make_terms(p, lengths, request * query_width, 0, 0);
+  }
+
   // Tokens whose request follows from a division.
   static NSAMETA_DEVICE void write_by_division(const params& p, std::int32_t query_width, const range& tokens) {
     const formula::divider width = divide_by(query_width);
@@ -255,9 +261,8 @@ struct build_metadata_large {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) {
         const std::int32_t request = divide(smaller(quad.t + i, tokens.end - 1), width);
-        const request_lengths lengths{not_negative(load_kv(p, request)), query_width};
         quad.request[i] = request;
-        quad.terms[i] = make_terms(p, lengths, request * query_width, 0, 0);
+        quad.terms[i] = terms_by_division(p, query_width, request);
       }
       quad.template store_all<kOutputs>(p);
     }
@@ -303,8 +308,7 @@ struct build_metadata_large {
       last.of[SPARSE_CU] = s.total.sparse_keys;
     } else {
       const std::int32_t request = t / query_width;
-      const request_lengths lengths{not_negative(load_kv(p, request)), query_width};
-      last = token_values::make<kAllOutputs>(p, t, request, make_terms(p, lengths, request * query_width, 0, 0));
+      last = token_values::make<kAllOutputs>(p, t, request, terms_by_division(p, query_width, request));
     }
     return last;
   }

@@ -62,8 +62,6 @@ struct build_metadata_params {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-inline std::int32_t saturate(std::int64_t x) { return static_cast<std::int32_t>(std::min<std::int64_t>(x, INT32_MAX)); }
-
 // With no request there may be no vector either, while a kernel reads element 0 before it knows: it gets `any_word`.
 inline strided_lengths make_lengths(const nsameta_lengths& lengths, std::int32_t batch, const void* any_word) {
   if (batch == 0) return {static_cast<const char*>(any_word), 0};
@@ -74,7 +72,7 @@ inline strided_lengths make_lengths(const nsameta_lengths& lengths, std::int32_t
 inline void set_token_output(build_metadata_params& p, token_output k, const nsameta_output& output) {
   if (output.data == nullptr) return;
   p.token_data[k] = static_cast<std::int32_t*>(output.data);
-  p.capacity[k] = saturate(output.capacity);
+  p.capacity[k] = formula::saturate(output.capacity);
   if (reinterpret_cast<std::uintptr_t>(output.data) % 16 == 0) p.is_aligned |= 1U << k;
   p.max_token_capacity = std::max(p.max_token_capacity, p.capacity[k]);
   p.min_token_capacity = std::min(p.min_token_capacity, p.capacity[k] - (k == SPARSE_CU ? 1 : 0));

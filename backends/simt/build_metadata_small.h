@@ -225,13 +225,11 @@ struct build_metadata_small {
       lengths[i] = request < p.batch ? q : 0;
     }
     std::int32_t before = 0;
-    std::int32_t high = 0;  // the upper halves apart, so that T is exact beyond 2^31
-    std::int32_t low = 0;
+    std::int32_t total = 0;
     NSAMETA_UNROLL
     for (int i = 0; i < kGroups; ++i) {
       before = formula::wrap_add(before, i < group ? lengths[i] : 0);
-      high += lengths[i] >> 16;
-      low += lengths[i] & 0xffff;
+      total = saturating_add(total, lengths[i]);
     }
     std::int32_t inclusive = own;
     NSAMETA_UNROLL
@@ -239,10 +237,8 @@ struct build_metadata_small {
       const std::int32_t below = Rt::shfl_up(inclusive, distance);
       inclusive = formula::wrap_add(inclusive, Rt::lane() >= distance ? below : 0);
     }
-    const std::int64_t total = (std::int64_t{Rt::reduce_add(high)} << 16) + Rt::reduce_add(low);
     before = kGroups > 1 ? Rt::reduce_add(before) : 0;
-    return {formula::wrap_add(before, formula::wrap_sub(inclusive, own)),
-            total < INT32_MAX ? static_cast<std::int32_t>(total) : INT32_MAX};
+    return {formula::wrap_add(before, formula::wrap_sub(inclusive, own)), saturating_reduce<Rt>(total)};
   }
 
   // Role 0: T, cu_seqlens_q and the faults.

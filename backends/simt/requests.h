@@ -47,8 +47,7 @@ NSAMETA_DEVICE std::int32_t load_query_width(const build_metadata_params& p) {
 
 // T of a launch with one query width, capped at INT32_MAX.
 NSAMETA_DEVICE std::int32_t constant_total(const build_metadata_params& p, std::int32_t query_width) {
-  const std::int64_t total = std::int64_t{p.batch} * query_width;
-  return total < INT32_MAX ? static_cast<std::int32_t>(total) : INT32_MAX;
+  return formula::saturate(std::int64_t{p.batch} * query_width);
 }
 
 // Tells the host of negative lengths; kv and q as stored. One thread of the launch calls it for a request.

@@ -65,10 +65,7 @@ struct prefix_sum {
   static NSAMETA_DEVICE prefix reduce(const prefix& value) {
     prefix sum{};
     if constexpr (kRagged) {
-      const std::int32_t high = Rt::reduce_add(value.tokens >> 16);  // apart, so that the sum is exact
-      const std::int32_t low = Rt::reduce_add(value.tokens & 0xffff);
-      const std::int64_t tokens = (std::int64_t{high} << 16) + low;
-      sum.tokens = tokens < INT32_MAX ? static_cast<std::int32_t>(tokens) : INT32_MAX;
+      sum.tokens = saturating_reduce<Rt>(value.tokens);
       sum.tokens_wrapped = Rt::reduce_add(value.tokens_wrapped);
     }
     if constexpr (kKeys) {
