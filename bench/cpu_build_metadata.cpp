@@ -1,71 +1,27 @@
 // Speed of build_metadata on the CPU: the backend by itself, and through the library. Prints medians with the range
 // seen.
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-#include <tbb/partitioner.h>
-#include <tbb/task_arena.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <vector>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 #include "backends/cpu/backend.h"
 #include "backends/cpu/build_metadata.h"
+#include "bench/cpu_tables.h"
+#include "bench/cpu_timing.h"
 #include "nsameta/nsameta.hpp"
 
 namespace {
 
+using nsameta::bench::allocate;
+using nsameta::bench::buffer;
+using nsameta::bench::fill_past_cache;
+using nsameta::bench::nanoseconds;
+using nsameta::bench::seconds;
+using nsameta::bench::summarise;
+using nsameta::bench::summary;
 using nsameta::cpu::policy;
-
-struct summary {
-  double median, min, max;
-};
-
-summary summarise(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return {values[values.size() / 2], values.front(), values.back()};
-}
-
-template <typename Body>
-double seconds(const Body& body) {
-  const auto begin = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-// Nanoseconds a call: samples of about a millisecond each.
-template <typename Body>
-summary nanoseconds(const Body& body) {
-  const double once = seconds([&] { body(), body(); }) / 2;
-  const int num_calls = std::max(1, static_cast<int>(1e-3 / std::max(once, 1e-9)));
-  std::vector<double> samples;
-  for (int i = 0; i < 31; ++i) {
-    samples.push_back(1e9 / num_calls * seconds([&] {
-                        for (int call = 0; call < num_calls; ++call) body();
-                      }));
-  }
-  return summarise(samples);
-}
-
-struct release {
-  void operator()(void* data) const { std::free(data); }
-};
-using buffer = std::unique_ptr<int32_t, release>;
-
-// Touched by nobody yet.
-buffer allocate(int64_t num) {
-  constexpr size_t kAlignment = 4096;
-  const auto bytes = (static_cast<size_t>(num) * sizeof(int32_t) + kAlignment - 1) / kAlignment * kAlignment;
-  return buffer(static_cast<int32_t*>(std::aligned_alloc(kAlignment, bytes)));
-}
 
 // The seed operation: draft-extend into seqlens_expanded and nsa_cache_seqlens, or decode when width is 1.
 class seed_job {
@@ -83,8 +39,11 @@ class seed_job {
     desc.topk = 2048;
     desc.kpool = 1;
     desc.num_tokens_bound = -1;
-    desc.seqlens_expanded = {visible_.get(), num_tokens};
-    desc.nsa_cache_seqlens = {kept_.get(), num_tokens};
+    desc.num_sets = 1;
+    desc.sets[0].seqlens_expanded.data = visible_.get();
+    desc.sets[0].seqlens_expanded.capacity = num_tokens;
+    desc.sets[0].nsa_cache_seqlens.data = kept_.get();
+    desc.sets[0].nsa_cache_seqlens.capacity = num_tokens;
   }
   double bytes() const { return 2.0 * 4.0 * static_cast<double>(num_tokens); }
   void run(const policy& policy) const {
@@ -100,8 +59,10 @@ class seed_job {
     args.clamp = NSAMETA_CLAMP_OFF;
     args.seq_lens = nsameta::make_tensor(seq_.data(), seq_.size(), nsameta::kCpuDevice);
     args.extend_seq_lens = nsameta::make_tensor(extend_.data(), extend_.size(), nsameta::kCpuDevice);
-    args.seqlens_expanded = nsameta::make_tensor(visible_.get(), static_cast<size_t>(num_tokens), nsameta::kCpuDevice);
-    args.nsa_cache_seqlens = nsameta::make_tensor(kept_.get(), static_cast<size_t>(num_tokens), nsameta::kCpuDevice);
+    args.out.seqlens_expanded =
+        nsameta::make_tensor(visible_.get(), static_cast<size_t>(num_tokens), nsameta::kCpuDevice);
+    args.out.nsa_cache_seqlens =
+        nsameta::make_tensor(kept_.get(), static_cast<size_t>(num_tokens), nsameta::kCpuDevice);
     return args;
   }
 
@@ -180,30 +141,6 @@ void crossing_point() {
   }
 }
 
-// What the machine can do: every core streams a constant, a cache line a step, into as many ranges as the backend uses.
-// Not zeros: some machines write those faster than anything else.
-void fill_past_cache(int32_t* data, int64_t num) {
-  constexpr int32_t kConstant = 0x12345678;
-  const int num_parts = tbb::this_task_arena::max_concurrency() * nsameta::cpu::default_policy().num_ranges_per_thread;
-  tbb::parallel_for(
-      tbb::blocked_range<int>(0, num_parts),
-      [&](const tbb::blocked_range<int>& parts) {
-        const int64_t begin = num / 16 * parts.begin() / num_parts * 16;
-        const int64_t end = num / 16 * parts.end() / num_parts * 16;
-#if defined(__SSE2__)
-        for (int64_t i = begin; i < end; i += 16) {
-          for (int k = 0; k < 16; k += 4) {
-            _mm_stream_si128(reinterpret_cast<__m128i*>(data + i + k), _mm_set1_epi32(kConstant));
-          }
-        }
-        _mm_sfence();
-#else
-        std::fill(data + begin, data + end, kConstant);
-#endif
-      },
-      tbb::simple_partitioner());
-}
-
 void bandwidth() {
   const seed_job job(std::vector<int32_t>(65536, 256));
   const buffer target = allocate(2 * job.num_tokens);
@@ -247,5 +184,6 @@ int main() {
   crossing_point();
   bandwidth();
   skew();
+  nsameta::bench::tables();
   return 0;
 }

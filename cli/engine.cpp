@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
 namespace nsameta::cli {
@@ -37,6 +38,7 @@ engine::engine(const trace& requests, const engine_options& options)
   shared_block_.assign(max_batch * static_cast<size_t>(blocks_per_row_), kNone);
   seq_lens_.reserve(max_batch);
   extend_seq_lens_.reserve(max_batch);
+  pool_rows_.reserve(max_batch);
   for (int32_t k = 1; k < options.next_n; ++k) {
     accept_thresholds_.push_back(static_cast<uint64_t>(std::ldexp(std::pow(kAcceptProbability, k), 64)));
   }
@@ -132,6 +134,7 @@ bool engine::try_admit(size_t request_idx) {
     }
   }
   const int32_t num_cached = num_shared * kPrefixBlockTokens;
+  table_.mark_changed(row, 0, num_cached);
   num_promised_pages_ += needed;
   running_.push_back(
       {static_cast<uint32_t>(request_idx), row, r.input_length, num_cached, num_cached, needed, r.output_length});
@@ -140,20 +143,19 @@ bool engine::try_admit(size_t request_idx) {
   return true;
 }
 
-// Gives slots to the positions below `num_tokens` that have none.
+// Gives slots to the positions below `num_tokens` that have none, a page at a time.
 void engine::grow(running_request& r, int32_t num_tokens) {
   const auto slots = table_.row(r.row);
-  for (; r.num_slots < num_tokens; ++r.num_slots) {
-    const auto position = static_cast<size_t>(r.num_slots);
-    if (r.num_slots % options_.page_size != 0) {
-      slots[position] = slots[position - 1] + 1;
-      continue;
-    }
+  const int32_t first = r.num_slots;
+  while (r.num_slots < num_tokens) {
     if (pool_.num_free() == 0) cache_.evict();
-    slots[position] = pool_.take(r.row) * options_.page_size;
+    const int32_t slot = pool_.take(r.row) * options_.page_size;
+    std::iota(slots.begin() + r.num_slots, slots.begin() + r.num_slots + options_.page_size, slot);
+    r.num_slots += options_.page_size;
     --r.num_promised_pages;
     --num_promised_pages_;
   }
+  table_.mark_changed(r.row, first, r.num_slots);
 }
 
 // Prompt blocks that were completed since `first_token` become shared, unless an equal one already is.
@@ -175,15 +177,16 @@ void engine::share_blocks(const running_request& r, int32_t first_token) {
   }
 }
 
-void engine::add_request(int32_t seq_len, int32_t extend_seq_len) {
-  seq_lens_.push_back(seq_len);
+void engine::add_request(const running_request& r, int32_t extend_seq_len) {
+  seq_lens_.push_back(r.kv);
   extend_seq_lens_.push_back(extend_seq_len);
+  pool_rows_.push_back(r.row);
 }
 
 // Hands the batch that add_request put together to the sink. tokens_per_request 0: extend_seq_lens says.
 void engine::hand_over(step_sink& sink, nsameta_mode mode, int32_t tokens_per_request) {
   if (!seq_lens_.empty()) {
-    batch lengths{mode, seq_lens_, {}, tokens_per_request, 0, 0};
+    batch lengths{mode, seq_lens_, {}, tokens_per_request, 0, 0, pool_rows_};
     if (tokens_per_request == 0) lengths.extend_seq_lens = extend_seq_lens_;
     for (const int32_t q : extend_seq_lens_) lengths.num_tokens += q;
     lengths.max_kv = *std::max_element(seq_lens_.begin(), seq_lens_.end());
@@ -192,6 +195,7 @@ void engine::hand_over(step_sink& sink, nsameta_mode mode, int32_t tokens_per_re
   }
   seq_lens_.clear();
   extend_seq_lens_.clear();
+  pool_rows_.clear();
 }
 
 void engine::prefill(step_sink& sink) {
@@ -208,7 +212,7 @@ void engine::prefill(step_sink& sink) {
       --r.num_remaining;
       ++stats_.output_tokens;
     }
-    add_request(r.kv, part);
+    add_request(r, part);
   }
   hand_over(sink, NSAMETA_MODE_EXTEND, 0);
 }
@@ -220,7 +224,7 @@ void engine::decode(step_sink& sink) {
     ++r.kv;
     --r.num_remaining;
     ++stats_.output_tokens;
-    add_request(r.kv, 1);
+    add_request(r, 1);
   }
   hand_over(sink, NSAMETA_MODE_DECODE, 1);
 }
@@ -236,7 +240,7 @@ void engine::speculate(step_sink& sink) {
   for (auto& r : running_) {
     if (r.kv < r.prompt || r.num_remaining == 0) continue;
     grow(r, r.kv + options_.next_n);
-    add_request(r.kv, options_.next_n);
+    add_request(r, options_.next_n);
   }
   hand_over(sink, NSAMETA_MODE_TARGET_VERIFY, options_.next_n);
   for (auto& r : running_) {
@@ -245,7 +249,7 @@ void engine::speculate(step_sink& sink) {
     r.kv += accepted;
     r.num_remaining -= accepted;
     stats_.output_tokens += accepted;
-    if (r.num_remaining > 0) add_request(r.kv, accepted);
+    if (r.num_remaining > 0) add_request(r, accepted);
   }
   hand_over(sink, NSAMETA_MODE_DRAFT_EXTEND, 0);
 }

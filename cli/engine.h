@@ -38,6 +38,7 @@ struct batch {
   int32_t tokens_per_request;                // 0 where it is not
   int64_t num_tokens;
   int64_t max_kv;
+  std::span<const int32_t> pool_rows = {};  // of the requests in the engine's req_to_token
 };
 
 class step_sink {
@@ -70,6 +71,7 @@ class engine {
   int64_t now_us() const { return step_idx_ * options_.step_us; }
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
   int64_t max_context() const { return table_.max_context(); }
+  req_to_token& table() { return table_; }
 
   // Throws std::logic_error unless each KV page is in exactly one place: free, in the prefix cache, or in one row.
   void audit() const;
@@ -82,7 +84,7 @@ class engine {
     int32_t row;
     int32_t prompt;
     int32_t kv;                  // tokens computed so far
-    int32_t num_slots;           // positions of the row that have a slot; at least kv
+    int32_t num_slots;           // positions of the row that have a slot: whole pages, at least kv
     int32_t num_promised_pages;  // still to be taken
     int32_t num_remaining;       // output tokens to come
   };
@@ -101,7 +103,7 @@ class engine {
   void retire(const running_request& r);
   size_t shared_block_idx(int32_t row, int32_t block_idx) const;
   bool is_shared(int32_t row, int32_t token) const;
-  void add_request(int32_t seq_len, int32_t extend_seq_len);
+  void add_request(const running_request& r, int32_t extend_seq_len);
   void hand_over(step_sink& sink, nsameta_mode mode, int32_t tokens_per_request);
 
   const trace& trace_;
@@ -120,6 +122,7 @@ class engine {
   std::vector<uint64_t> accept_thresholds_;  // [next_n - 1]: a draw below the k-th accepts at least k drafts
   std::vector<int32_t> seq_lens_;            // of the batch that is put together
   std::vector<int32_t> extend_seq_lens_;
+  std::vector<int32_t> pool_rows_;
 };
 
 }  // namespace nsameta::cli

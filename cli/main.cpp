@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/error.h"
+#include "cli/explain_command.h"
 #include "cli/info.h"
 #include "cli/replay_command.h"
 #include "nsameta/nsameta.hpp"
@@ -19,6 +20,7 @@ library talk.
 
 Examples:
   nsameta info
+  nsameta explain --mode extend --seq-lens 10,4 --extend 3,2
   nsameta replay --verify all)";
 
 constexpr const char* kInfoFooter = R"(
@@ -26,6 +28,15 @@ Examples:
   nsameta info                          what is usable here, and why something is not
   nsameta info --json | jq .selection   which backend serves which memory
   NSAMETA_BACKEND=cpu nsameta info      what an override changes)";
+
+constexpr const char* kExplainFooter = R"(
+Examples:
+  nsameta explain --mode extend --seq-lens 10,4 --extend 3,2         two prompts, three and two new tokens
+  nsameta explain --mode verify --seq-lens 9,5 --tokens-per-request 2 --table-width exact
+  nsameta explain --seq-lens 3000,700 --num-sms 8 --outputs paged_mqa_schedule
+  nsameta explain --seq-lens 10,4,9 --num-requests 2 --tail zero     a captured graph that is larger than the batch
+  nsameta explain --seq-lens=-3,4                                    how a fault is reported
+  nsameta explain --seq-lens 10,4 --json | jq .outputs.page_table_1)";
 
 constexpr const char* kReplayFooter = R"(
 Examples:
@@ -70,12 +81,17 @@ int run(int argc, char** argv) {
   auto* replay = add_replay_command(app, &arguments);
   replay->footer(kReplayFooter);
 
+  explain_arguments explained;
+  auto* explain = add_explain_command(app, &explained);
+  explain->footer(kExplainFooter);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
-  return info->parsed() ? run_info(as_json) : run_replay_command(arguments);
+  if (info->parsed()) return run_info(as_json);
+  return explain->parsed() ? run_explain_command(explained) : run_replay_command(arguments);
 }
 
 }  // namespace

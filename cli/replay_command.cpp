@@ -4,12 +4,10 @@
 
 #include <cstdio>
 #include <fstream>
-#include <map>
-#include <utility>
-#include <vector>
 
 #include "cli/device_choice.h"
 #include "cli/error.h"
+#include "cli/options.h"
 #include "cli/report.h"
 #include "cli/text.h"
 
@@ -17,34 +15,6 @@ namespace nsameta::cli {
 namespace {
 
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT
-
-// An option that takes one of some words, the first of which is the default that `value` holds already.
-template <typename Value>
-CLI::Option* add_choice(CLI::App* app, const char* name, Value& value,
-                        const std::vector<std::pair<std::string, Value>>& choices, const std::string& help) {
-  std::string names;
-  for (const auto& choice : choices) names += (names.empty() ? "" : "|") + choice.first;
-  const std::map<std::string, Value> by_name(choices.begin(), choices.end());
-  const auto check = [by_name, names](const std::string& word) {
-    return by_name.count(word) > 0 ? std::string() : fmt::format("'{}' must be one of {}", word, names);
-  };
-  const auto set = [by_name, &value](const std::string& word) { value = by_name.at(word); };
-  return app->add_option_function<std::string>(name, set, help)
-      ->type_name(names)
-      ->default_str(choices.front().first)
-      ->check(check, "");
-}
-
-template <typename Value>
-CLI::Option* add_number(CLI::App* app, const char* name, Value& value, Value low, Value high, const std::string& help) {
-  const auto check = [low, high](std::string& text) {
-    Value parsed{};
-    if (!CLI::detail::lexical_cast(text, parsed)) return fmt::format("'{}' must be a number", text);
-    if (parsed >= low && parsed <= high) return std::string();
-    return fmt::format("{} must be in [{}, {}]", text, low, high);
-  };
-  return app->add_option(name, value, help)->type_name("N")->check(CLI::Validator(check, ""));
-}
 
 void report_bad_lines(const trace& requests) {
   for (const auto& bad : requests.bad_lines) {
@@ -118,12 +88,22 @@ void add_engine_options(CLI::App* replay, replay_arguments* arguments) {
   add_number<int32_t>(replay, "--max-batch", engine.max_batch, 1, 65'536, "Requests that run at once");
   add_number<int32_t>(replay, "--chunk", engine.chunk, 1, 1 << 24, "New prompt tokens of a step");
   add_number<double>(replay, "--step-ms", arguments->step_ms, 0.001, 1e6, "Simulated duration of a step");
-  add_number<int32_t>(replay, "--page-size", engine.page_size, 1, kPrefixBlockTokens, "Tokens of a KV page");
+  add_number<int32_t>(replay, "--page-size", engine.page_size, 1, kPrefixBlockTokens,
+                      "Tokens of a KV page, and of real_page_table's up to 256");
   add_number<int64_t>(replay, "--pool-tokens", engine.pool_tokens, 1, 1 << 30, "Tokens that the KV pool holds");
 }
 
 void add_build_options(CLI::App* replay, replay_arguments* arguments) {
   auto& options = arguments->options;
+  replay->add_flag_callback(
+      "--no-wide-table", [&options] { options.has_wide_table = false; }, "Do not build page_table_1");
+  add_number<int32_t>(replay, "--num-sms", options.num_sms, 1, NSAMETA_MAX_SMS,
+                      fmt::format("Multiprocessors of paged_mqa_schedule. Without it: those of the\n"
+                                  "device, {} for the host",
+                                  kHostSms))
+      ->default_str("");
+  add_number<int64_t>(replay, "--copy-mb", options.copy_mb, 0, 1 << 16,
+                      "Size of the plain copy that bandwidths are set against; 0: none");
   add_number<int32_t>(replay, "--topk", options.topk, 1, INT32_MAX, "Keys that sparse attention reads of each context");
   replay->add_option("--backend", arguments->backend, "Backend that builds")->type_name("auto|cpu|cuda|hip");
   replay

@@ -15,8 +15,16 @@ constexpr nsameta_mode kModes[] = {NSAMETA_MODE_EXTEND, NSAMETA_MODE_DECODE, NSA
 double us(int64_t ns) { return static_cast<double>(ns) / 1e3; }
 
 double speedup(const mode_result& mode) {
-  const auto latency = mode.latency_ns.percentile(0.5);
+  const auto latency = mode.lengths_ns.percentile(0.5);
   return latency > 0 ? static_cast<double>(mode.baseline_ns.percentile(0.5)) / static_cast<double>(latency) : 0;
+}
+
+double gb_per_s(const mode_result& mode) {
+  return mode.latency_sum_ns > 0 ? static_cast<double>(mode.bytes) / static_cast<double>(mode.latency_sum_ns) : 0;
+}
+
+double bytes_per_step(const mode_result& mode) {
+  return mode.num_builds > 0 ? static_cast<double>(mode.bytes) / static_cast<double>(mode.num_builds) : 0;
 }
 
 int64_t total_tokens(const replay_result& result) {
@@ -57,17 +65,33 @@ void print_engine(const replay_report& report, std::FILE* out) {
                              with_commas(stats.num_blocked_steps)));
 }
 
+// The tables that are built, and the size of the schedule.
+void print_tables(const replay_report& report, std::FILE* out) {
+  const auto& result = *report.result;
+  std::string tables = "page_table_1, ";
+  if (!report.options->has_wide_table) tables = "";
+  if (report.options->has_wide_table && !result.has_wide_table) {
+    tables = fmt::format("(page_table_1 left out: {:.1f} GB), ", 1e-9 * static_cast<double>(result.wide_table_bytes));
+  }
+  if (report.options->engine.page_size > 1) tables += "real_page_table, ";
+  fmt::print(out, "  {:<10} {}out_slots; flattened for prompts; schedule of {} multiprocessors\n", "tables", tables,
+             result.num_sms);
+}
+
 void print_modes(const replay_report& report, std::FILE* out) {
   const auto& result = *report.result;
-  fmt::print(out, "\n  {:<13}{:>9}{:>9}{:>9}{:>9}{:>10}{:>14}{:>10}\n", "build, µs", "steps", "p50", "p90", "p99",
-             "max", "original p50", "speedup");
+  const auto& copy = result.copy_gb_per_s;
+  fmt::print(out, "\n  {:<12}{:>9}{:>9}{:>9}{:>9}{:>10}{:>10}{:>8}{:>9}{:>12}{:>14}{:>10}\n", "build, µs", "steps",
+             "p50", "p90", "p99", "max", "KB/step", "GB/s", "of copy", "lengths p50", "original p50", "speedup");
   for (const auto id : kModes) {
     const auto& mode = result.modes[id];
     if (mode.num_builds == 0) continue;
     const auto at = [&](double p) { return us(mode.latency_ns.percentile(p)); };
-    fmt::print(out, "  {:<12}{:>9}{:>9.2f}{:>9.2f}{:>9.2f}{:>10.2f}{:>14.2f}{:>9.1f}x\n", mode_name(id),
-               with_commas(mode.num_builds), at(0.5), at(0.9), at(0.99), at(1), us(mode.baseline_ns.percentile(0.5)),
-               speedup(mode));
+    fmt::print(out, "  {:<12}{:>9}{:>9.2f}{:>9.2f}{:>9.2f}{:>10.2f}{:>10.1f}{:>8.2f}{:>9}{:>12.2f}{:>14.2f}{:>9.1f}x\n",
+               mode_name(id), with_commas(mode.num_builds), at(0.5), at(0.9), at(0.99), at(1),
+               bytes_per_step(mode) / 1e3, gb_per_s(mode),
+               copy ? fmt::format("{:.0f} %", 100 * gb_per_s(mode) / *copy) : "-", us(mode.lengths_ns.percentile(0.5)),
+               us(mode.baseline_ns.percentile(0.5)), speedup(mode));
   }
   size_t num_baselines = 0;
   for (const auto& mode : result.modes) num_baselines += mode.baseline_ns.count();
@@ -75,6 +99,10 @@ void print_modes(const replay_report& report, std::FILE* out) {
   fmt::print(out, "  timed: the library call{}, all outputs, lengths {}{}\n",
              is_host ? "" : " and the wait for the device", is_host ? "in memory" : "on the device already",
              report.options->use_graph ? fmt::format("; {} graphs", with_commas(result.num_graphs)) : "");
+  fmt::print(out, "  GB/s: bytes that a build must read and write; a plain copy on this device: {}\n",
+             copy ? fmt::format("{:.1f} GB/s", *copy) : "not measured");
+  fmt::print(
+      out, "  lengths: a build of the outputs without slots and schedules, which speedup compares with the original\n");
   fmt::print(out,
              "  original: lengths to the host, an array a request, clamped apart, two outputs; {} steps, one in {}\n\n",
              with_commas(static_cast<int64_t>(num_baselines)), kBaselineInterval);
@@ -104,6 +132,7 @@ void print_verdict(const replay_report& report, std::FILE* out) {
 
 void print_table(const replay_report& report, std::FILE* out) {
   print_engine(report, out);
+  print_tables(report, out);
   print_modes(report, out);
   print_verdict(report, out);
 }
@@ -150,6 +179,10 @@ nlohmann::ordered_json to_json(const replay_report& report) {
                                         {"expected", m.expected},
                                         {"got", m.got}});
   }
+  json["page_size"] = options.engine.page_size;
+  json["wide_table"] = result.has_wide_table;
+  json["num_sms"] = result.num_sms;
+  json["copy_gb_per_s"] = result.copy_gb_per_s ? nlohmann::ordered_json(*result.copy_gb_per_s) : nullptr;
   if (options.use_graph) json["graphs"] = result.num_graphs;
   json["modes"] = nlohmann::ordered_json::object();
   for (const auto id : kModes) {
@@ -160,8 +193,12 @@ nlohmann::ordered_json to_json(const replay_report& report) {
         {"steps", mode.num_builds},
         {"tokens", mode.num_tokens},
         {"latency_us", {{"p50", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"max", at(1)}}},
+        {"bytes_per_step", bytes_per_step(mode)},
+        {"gb_per_s", gb_per_s(mode)},
+        {"lengths_us", {{"p50", us(mode.lengths_ns.percentile(0.5))}, {"samples", mode.lengths_ns.count()}}},
         {"baseline_us", {{"p50", us(mode.baseline_ns.percentile(0.5))}, {"samples", mode.baseline_ns.count()}}},
         {"speedup", speedup(mode)}};
+    if (result.copy_gb_per_s) json["modes"][mode_name(id)]["bandwidth_share"] = gb_per_s(mode) / *result.copy_gb_per_s;
   }
   return json;
 }

@@ -10,11 +10,6 @@ constexpr int64_t kCheckAllInterval = 64;
 
 }  // namespace
 
-void mismatch_list::add(mismatch m) {
-  if (first.size() < kMaxMismatchesKept) first.push_back(std::move(m));
-  ++count;
-}
-
 void compare_output(const output_image& image, bool check_all, int64_t step, nsameta_mode mode, mismatch_list* list) {
   const size_t written = image.expected.size();
   if (written > image.cells.size()) {
@@ -35,7 +30,7 @@ void compare_output(const output_image& image, bool check_all, int64_t step, nsa
   compare(image.before.subspan(written, check_all ? num_others : std::min<size_t>(num_others, 1)), written);
 }
 
-verifier::verifier(const builder& source) : builder_(source) {
+verifier::verifier(const session& owner, const builder& source) : builder_(source), tables_(owner, source) {
   const auto& options = source.options();
   before_.resize(static_cast<size_t>(source.layout().num_cells));
   inputs_.mode = options.mode;
@@ -43,9 +38,28 @@ verifier::verifier(const builder& source) : builder_(source) {
   inputs_.topk = options.topk;
   inputs_.clamp = options.mode == NSAMETA_MODE_DRAFT_EXTEND;
   inputs_.ctx_lens_columns = source.limits().ctx_lens_columns;
+  inputs_.num_sms = options.num_sms;
+  inputs_.mqa_variant = NSAMETA_MQA_SM90_JUN26;
+  inputs_.mqa_by_token = source.rows_are_tokens();
+  inputs_.plan_rows = options.plan_rows;
+  if (options.slots == nullptr) return;
+  inputs_.req_to_token = options.slots->on_host();
+  inputs_.pool_rows = options.slots->num_rows();
+  inputs_.max_context = options.slots->max_context();
+  inputs_.has_slots = true;
+  inputs_.has_out_slots = true;
+  inputs_.page_size = options.page_size;
+  inputs_.table_columns = source.page_table_1().num_columns;
+  inputs_.page_columns = source.real_page_table().num_columns;
+  inputs_.max_keys = source.page_table_1_flattened().num_columns;
 }
 
-void verifier::prepare() {
+void verifier::prepare(const batch& lengths) {
+  inputs_.seq_lens.assign(lengths.seq_lens.begin(), lengths.seq_lens.end());
+  inputs_.extend_seq_lens.assign(lengths.extend_seq_lens.begin(), lengths.extend_seq_lens.end());
+  inputs_.req_pool_indices.assign(lengths.pool_rows.begin(), lengths.pool_rows.end());
+  reference::build_metadata(inputs_, &expected_);
+  tables_.prepare(expected_);
   if (is_current_) return;
   const int32_t* cells = builder_.outputs_on_host(&scratch_);
   std::copy_n(cells, before_.size(), before_.begin());
@@ -57,11 +71,7 @@ std::span<const int32_t> verifier::view(int64_t scalar) {
   return {&expected_total_, 1};
 }
 
-void verifier::check(const batch& lengths, int64_t step, mismatch_list* list) {
-  inputs_.seq_lens.assign(lengths.seq_lens.begin(), lengths.seq_lens.end());
-  inputs_.extend_seq_lens.assign(lengths.extend_seq_lens.begin(), lengths.extend_seq_lens.end());
-  reference::build_metadata(inputs_, &expected_);
-
+void verifier::check(int64_t step, mismatch_list* list) {
   const int32_t* cells = builder_.outputs_on_host(&scratch_);
   const bool check_all = num_checks_++ % kCheckAllInterval == 0;
   const int64_t count_before = list->count;
@@ -79,6 +89,7 @@ void verifier::check(const batch& lengths, int64_t step, mismatch_list* list) {
 #define NSAMETA_OUTPUT(name, kind) compare(view(expected_.name));
 #include "core/outputs.def"
 #undef NSAMETA_OUTPUT
+  tables_.check(expected_, step, list);
   if (list->count != count_before) std::copy_n(cells, before_.size(), before_.begin());  // a stray write counts once
 }
 

@@ -3,32 +3,14 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "cli/builder.h"
+#include "cli/mismatch.h"
+#include "cli/table_verifier.h"
 #include "reference/build_metadata.h"
 
 namespace nsameta::cli {
-
-struct mismatch {
-  int64_t step;
-  nsameta_mode mode;
-  std::string output;
-  int64_t index;
-  int64_t expected;
-  int64_t got;
-};
-
-inline constexpr size_t kMaxMismatchesKept = 10;
-
-// The mismatches of a run: all are counted, the first are kept.
-struct mismatch_list {
-  int64_t count = 0;
-  std::vector<mismatch> first;
-
-  void add(mismatch m);
-};
 
 // One output after a build. `cells` is the whole place, capacity and the cells up to the next place included; the
 // first expected.size() must equal `expected`, the others what they were `before`.
@@ -45,20 +27,23 @@ void compare_output(const output_image& image, bool check_all, int64_t step, nsa
 // For one builder. Keeps an image of its buffers from build to build.
 class verifier {
  public:
-  explicit verifier(const builder& source);
+  // Both outlive the verifier.
+  verifier(const session& owner, const builder& source);
 
-  // Call before a build that is checked.
-  void prepare();
-  // Call after it; `lengths` are those of the build.
-  void check(const batch& lengths, int64_t step, mismatch_list* list);
+  // Call before a build that is checked; `lengths` are those of the build.
+  void prepare(const batch& lengths);
+  // Call after it.
+  void check(int64_t step, mismatch_list* list);
   // Call after a build that is not checked.
   void skip() { is_current_ = false; }
 
  private:
   std::span<const int32_t> view(const std::vector<int32_t>& values) const { return values; }
   std::span<const int32_t> view(int64_t scalar);
+  std::span<const int32_t> view(const std::vector<std::vector<int32_t>>&) const { return {}; }
 
   const builder& builder_;
+  table_verifier tables_;
   std::vector<int32_t> before_;
   std::vector<int32_t> scratch_;
   bool is_current_ = false;  // before_ is what the buffers hold

@@ -10,7 +10,7 @@
 #include "nsameta/nsameta.h"
 
 /* Raised whenever this file changes. A table of another version is refused, with both numbers in the reason. */
-#define NSAMETA_BACKEND_ABI_VERSION 1
+#define NSAMETA_BACKEND_ABI_VERSION 2
 #define NSAMETA_BACKEND_ENTRY "nsameta_backend_entry"
 
 #ifdef __cplusplus
@@ -19,7 +19,7 @@ extern "C" {
 
 /* ---- checked descriptors of the operations ------------------------------------------------------------------- */
 
-/* An input vector; element i is ((T*)data)[i * stride], truncated to int32. */
+/* An input vector; element i is ((T*)data)[i * stride], truncated to int32 (but for req_pool_indices). */
 typedef struct nsameta_lengths {
   const void* data;
   int64_t stride; /* elements */
@@ -27,10 +27,24 @@ typedef struct nsameta_lengths {
   int32_t reserved;
 } nsameta_lengths;
 
-/* data == NULL: not wanted. Tightly packed int32 but for positions. */
+/* An int32 input matrix; element (r, c) is data[r * row_stride + c * column_stride]. data == NULL: absent. */
+typedef struct nsameta_matrix {
+  const int32_t* data;
+  int64_t num_rows;
+  int64_t num_columns;
+  int64_t row_stride;
+  int64_t column_stride;
+} nsameta_matrix;
+
+/* data == NULL: not wanted. int32 but for positions and out_slots. A 1-D output is tightly packed. */
 typedef struct nsameta_output {
   void* data;
-  int64_t capacity; /* elements of a 1-D output, rows of a 2-D one */
+  int64_t capacity;    /* elements of a 1-D output, rows of a 2-D one */
+  int64_t num_columns; /* of a 2-D output; for tables cut to what may be written (W, or the pages of it) */
+  int64_t row_stride;
+  int64_t column_stride;
+  int32_t dtype; /* nsameta_dtype */
+  int32_t reserved;
 } nsameta_output;
 
 typedef enum nsameta_query_source {
@@ -39,27 +53,108 @@ typedef enum nsameta_query_source {
   NSAMETA_QUERY_RAGGED = 2    /* q = extend_seq_lens[r] */
 } nsameta_query_source;
 
-/* What nsameta_build_metadata_args means, checked: modes are gone, and backends check nothing but device data.
- * kv[r] = seq_lens[r] + kv_offset, at least 0; q[r] at least 0. See nsameta.h for the formulas and contracts. */
+/* One set of outputs. */
+typedef struct nsameta_output_set {
+#define NSAMETA_OUTPUT(name, kind) nsameta_output name;
+#include "outputs.def"
+#undef NSAMETA_OUTPUT
+} nsameta_output_set;
+
+/* What nsameta_build_metadata_args means, checked: modes and defaults are gone, and backends check nothing but device
+ * data. kv[r] = seq_lens[r] + kv_offset, at least 0; q[r] at least 0. See nsameta.h for the formulas and contracts. */
 typedef struct nsameta_build_metadata_desc {
   nsameta_lengths seq_lens;
-  nsameta_lengths extend_seq_lens; /* unused for QUERY_CONSTANT */
+  nsameta_lengths extend_seq_lens;  /* unused for QUERY_CONSTANT */
+  nsameta_lengths req_pool_indices; /* all 64 bits of an int64 count */
+  nsameta_matrix req_to_token;
+  const int32_t* num_requests; /* NULL: the true batch is `batch` */
   int32_t batch;
   int32_t kv_offset;
   int32_t query_source; /* nsameta_query_source */
   int32_t query_width;  /* QUERY_CONSTANT only */
   int32_t topk;
   int32_t kpool;
-  int32_t clamp;               /* 0 or 1 */
-  int32_t tail;                /* nsameta_tail */
-  int32_t positions_dtype;     /* nsameta_dtype */
-  int32_t ctx_lens_columns;    /* n of paged_mqa_ctx_lens_2d; all n are written in each of the B rows */
-  int64_t ctx_lens_row_stride; /* elements */
-  int64_t num_tokens_bound;    /* upper bound of T, for sizing the launch alone; -1: none known */
-#define NSAMETA_OUTPUT(name, kind) nsameta_output name;
-#include "outputs.def"
-#undef NSAMETA_OUTPUT
+  int32_t clamp;           /* 0 or 1 */
+  int32_t tail;            /* nsameta_tail */
+  int32_t page_shift;      /* log2 of page_size */
+  int32_t table_width;     /* nsameta_table_width */
+  int32_t tables_by_token; /* 1: a row per token, 0: a row per request */
+  int32_t mqa_variant;     /* nsameta_mqa_variant */
+  int32_t mqa_by_token;    /* 1: a length per token (visible), 0: a length per request (kv) */
+  int32_t mqa_atoms;       /* A of the rule; 1 where there is none */
+  int32_t topk_plan_arch;  /* nsameta_topk_plan_arch */
+  int32_t topk_plan_clusters;
+  int32_t topk_plan_threshold; /* -1: by the rule */
+  int32_t num_sets;            /* of outputs, [1, NSAMETA_MAX_DESTINATIONS] */
+  int64_t num_tokens_bound;    /* upper bounds of T and of kv, for sizing the launch alone; -1: none known */
+  int64_t max_kv_bound;
+  nsameta_output_set sets[NSAMETA_MAX_DESTINATIONS]; /* from num_sets on undefined */
 } nsameta_build_metadata_desc;
+
+/* One pair of copy_metadata. Element (r, c) of a side is data[r * row_stride + c * column_stride]. There is at least
+ * one element; the destination's strides are not negative, its cells are distinct, and of its axes the columns have the
+ * smaller stride. Where both sides are one straight run, there is one row. */
+typedef struct nsameta_copy {
+  const void* source;
+  void* destination;
+  int64_t num_rows;
+  int64_t num_columns;
+  int64_t source_row_stride; /* elements */
+  int64_t source_column_stride;
+  int64_t destination_row_stride;
+  int64_t destination_column_stride;
+  int32_t dtype; /* nsameta_dtype */
+  int32_t reserved;
+} nsameta_copy;
+
+/* What nsameta_copy_metadata_args means, checked; empty pairs are gone. Column strides fit int32. */
+typedef struct nsameta_copy_metadata_desc {
+  int32_t num_copies;
+  int32_t reserved;
+  nsameta_copy copies[NSAMETA_MAX_COPY_PAIRS]; /* from num_copies on undefined */
+} nsameta_copy_metadata_desc;
+
+typedef enum nsameta_slot_source {
+  NSAMETA_SLOTS_OF_REQUEST = 0, /* table = req_to_token; the row is that of the token's request */
+  NSAMETA_SLOTS_OF_TOKEN = 1,   /* table = page_table; row t */
+  NSAMETA_SLOTS_FLATTENED = 2,  /* table = one row for all tokens */
+  NSAMETA_SLOTS_ARE_INDICES = 3 /* no table */
+} nsameta_slot_source;
+
+/* What nsameta_map_topk_to_slots_args means, checked. topk_indices and slots may be the same cells. A vector that is
+ * absent has data == NULL; all but req_pool_indices are int32. */
+typedef struct nsameta_map_topk_to_slots_desc {
+  const int32_t* topk_indices; /* [num_tokens, num_topk], column stride 1 */
+  int32_t* slots;              /* likewise */
+  int32_t* num_valid;          /* [num_tokens] or NULL */
+  int64_t topk_row_stride;     /* elements */
+  int64_t slots_row_stride;
+  nsameta_lengths offset;
+  nsameta_lengths req_pool_indices; /* [num_requests]; all 64 bits of an int64 count */
+  nsameta_lengths token_to_batch;   /* of these two, OF_REQUEST has one */
+  nsameta_lengths cu_seqlens_q;     /* [num_requests + 1] */
+  nsameta_matrix table;
+  int32_t source; /* nsameta_slot_source */
+  int32_t num_tokens;
+  int32_t num_topk;
+  int32_t num_requests;
+} nsameta_map_topk_to_slots_desc;
+
+/* What nsameta_mla_schedule_args means, checked. keys[r] = max(seq_lens[r], min_keys), where negative lengths are 0, or
+ * constant_keys for every request where seq_lens.data == NULL. */
+typedef struct nsameta_mla_schedule_desc {
+  nsameta_lengths seq_lens;
+  int32_t* parts;      /* [num_parts, 8], contiguous */
+  int32_t* num_splits; /* [batch + 1] */
+  int32_t batch;
+  int32_t num_parts;
+  int32_t block_size;
+  int32_t fixed_overhead;
+  int32_t constant_keys;
+  int32_t min_keys; /* 0 or 1 */
+  int32_t layout;   /* nsameta_mla_layout */
+  int32_t reserved;
+} nsameta_mla_schedule_desc;
 
 /* ---- the fault word --------------------------------------------------------------------------------------------
  * One 64-bit word that host and device both see; 0 = no fault, else check << 56 | (request_idx + 1) << 32 | value, with

@@ -94,6 +94,19 @@ NSAMETA_HD constexpr std::int32_t dsa_sum_at(std::int32_t x, bool clamp, const s
   return clamp && x < 0 ? 0 : dsa_sum(x, s);
 }
 
+// Segments of 256 keys that a length of the paged-MQA schedule has.
+NSAMETA_HD constexpr std::int64_t segments(std::int32_t length) {
+  return length > 0 ? (std::int64_t{length} + 255) >> 8 : 0;
+}
+
+// segments(1) + ... + segments(x), so that the sum over (a, b] is segment_sum(b) - segment_sum(a), also for negative
+// ones, which have no segments.
+NSAMETA_HD constexpr std::int64_t segment_sum(std::int32_t x) {
+  if (x <= 0) return 0;
+  const std::int64_t full = x >> 8;
+  return 128 * full * (full + 1) + (x & 255) * (full + 1);
+}
+
 static_assert(dsa(5, sparsity::make(8, 1)) == 5 && dsa(9, sparsity::make(8, 1)) == 8);
 static_assert(dsa(-3, sparsity::make(8, 1)) == -3 && dsa(-3, sparsity::make(8, 4)) == -3);
 static_assert(dsa(11, sparsity::make(8, 4)) == 11 && dsa(12, sparsity::make(8, 4)) == 8);  // f = 8, then f = 12
@@ -105,5 +118,9 @@ static_assert(dsa_sum(13, sparsity::make(8, 4)) == 66 + 8 + 9 && dsa_sum(12, spa
 static_assert(divider::make(3).divide(0xffffffffU) == 0x55555555U && divider::make(1).divide(7) == 7);
 static_assert(divider::make(7).divide(48) == 6 && divider::make(7).divide(49) == 7);
 static_assert(visible(10, 3, 0, false) == 8 && visible(0, 4, 0, false) == -3 && visible(0, 4, 0, true) == 0);
+static_assert(segments(-5) == 0 && segments(0) == 0 && segments(1) == 1 && segments(256) == 1 && segments(257) == 2);
+static_assert(segments(INT32_MAX) == 1 << 23);
+static_assert(segment_sum(-1) == 0 && segment_sum(3) == 3 && segment_sum(256) == 256 && segment_sum(258) == 260);
+static_assert(segment_sum(1000) == 256 * (1 + 2 + 3) + 232 * 4);
 
 }  // namespace nsameta::formula

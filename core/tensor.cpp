@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <cinttypes>
+#include <cstdlib>
 
 #include "core/status.h"
 
@@ -45,6 +46,33 @@ nsameta_status check_tensor(const char* name, const nsameta_tensor& tensor, int3
                 dtype_name(tensor.dtype));
   }
   return NSAMETA_OK;
+}
+
+nsameta_status check_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return NSAMETA_OK;
+  return fail(NSAMETA_INVALID_ARGUMENT, "%s=%" PRId64 " must be in [%" PRId64 ", %" PRId64 "]", name, value, low, high);
+}
+
+nsameta_status check_matrix(const char* name, const nsameta_tensor& tensor, nsameta_device device,
+                            nsameta_matrix* matrix) {
+  if (const auto status = check_tensor(name, tensor, 2, device); status != NSAMETA_OK) return status;
+  if (tensor.dtype != NSAMETA_INT32) return fail(NSAMETA_INVALID_ARGUMENT, "%s: dtype=int64 must be int32", name);
+  *matrix = {static_cast<const int32_t*>(tensor.data), tensor.shape[0], tensor.shape[1], tensor.strides[0],
+             tensor.strides[1]};
+  return NSAMETA_OK;
+}
+
+nsameta_status check_distinct_cells(const char* name, const nsameta_tensor& tensor) {
+  const int64_t rows = tensor.shape[0];
+  const int64_t columns = tensor.shape[1];
+  const int64_t row_step = std::abs(tensor.strides[0]);
+  const int64_t column_step = std::abs(tensor.strides[1]);
+  const bool is_row_major = (columns <= 1 || column_step > 0) && (rows <= 1 || row_step > column_step * (columns - 1));
+  const bool is_column_major = (rows <= 1 || row_step > 0) && (columns <= 1 || column_step > row_step * (rows - 1));
+  if (rows == 0 || columns == 0 || is_row_major || is_column_major) return NSAMETA_OK;
+  return fail(NSAMETA_INVALID_ARGUMENT,
+              "%s: strides=(%" PRId64 ", %" PRId64 ") make cells of its %" PRId64 " x %" PRId64 " alias", name,
+              tensor.strides[0], tensor.strides[1], rows, columns);
 }
 
 byte_range span_of(const char* name, const nsameta_tensor& tensor) {

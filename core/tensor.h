@@ -1,7 +1,7 @@
 // Checks on tensor views that every operation shares. Each returns NSAMETA_OK or a status with its message set.
 #pragma once
 
-#include "nsameta/nsameta.h"
+#include "core/backend.h"
 
 namespace nsameta {
 
@@ -18,6 +18,16 @@ inline int64_t dtype_bytes(int32_t dtype) { return dtype == NSAMETA_INT64 ? 8 : 
 // dtype is known, data is aligned to it, the device is `device`, ndim is `ndim`, extents are not negative.
 [[nodiscard]] nsameta_status check_tensor(const char* name, const nsameta_tensor& tensor, int32_t ndim,
                                           nsameta_device device);
+
+// `value` is in [low, high].
+[[nodiscard]] nsameta_status check_range(const char* name, int64_t value, int64_t low, int64_t high);
+
+// An int32 input of two dimensions with any strides.
+[[nodiscard]] nsameta_status check_matrix(const char* name, const nsameta_tensor& tensor, nsameta_device device,
+                                          nsameta_matrix* matrix);
+
+// No two cells of a 2-D output share memory.
+[[nodiscard]] nsameta_status check_distinct_cells(const char* name, const nsameta_tensor& tensor);
 
 // Half-open byte range that a tensor's elements span.
 struct byte_range {

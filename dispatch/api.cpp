@@ -1,5 +1,6 @@
 // The functions of nsameta.h. No exception leaves this file or device_api.cpp.
 #include <algorithm>
+#include <cstring>
 #include <string>
 
 #include "core/log.h"
@@ -183,7 +184,7 @@ nsameta_status nsameta_fill_draft_extend_metadata_inplace(const nsameta_context*
   const auto status =
       dispatch::draft_extend_args({extend_seq_lens, seq_lens, seqlens_expanded, nsa_cache_seqlens}, topk, &args);
   if (status != NSAMETA_OK) return status;
-  if (total_tokens != nullptr) args.total_tokens = *total_tokens;
+  if (total_tokens != nullptr) args.out.total_tokens = *total_tokens;
   return nsameta_build_metadata(context, &args, stream);
 }
 
@@ -194,8 +195,8 @@ nsameta_status nsameta_fill_draft_extend_metadata_fused(
   nsameta_build_metadata_args args;
   auto status =
       dispatch::draft_extend_args({extend_seq_lens, seq_lens, seqlens_expanded, nsa_cache_seqlens}, topk, &args);
-  if (status == NSAMETA_OK) status = dispatch::take_tensor("cache_seqlens", cache_seqlens, &args.cache_seqlens);
-  if (status == NSAMETA_OK) status = dispatch::take_tensor("cu_seqlens_k", cu_seqlens_k, &args.cu_seqlens_k);
+  if (status == NSAMETA_OK) status = dispatch::take_tensor("cache_seqlens", cache_seqlens, &args.out.cache_seqlens);
+  if (status == NSAMETA_OK) status = dispatch::take_tensor("cu_seqlens_k", cu_seqlens_k, &args.out.cu_seqlens_k);
   if (status != NSAMETA_OK) return status;
   return nsameta_build_metadata(context, &args, stream);
 }
@@ -208,7 +209,9 @@ nsameta_status nsameta_plan_create(const nsameta_context* context, nsameta_op op
     if (plan == nullptr) return refuse_null("plan");
     *plan = nullptr;
     if (context == nullptr) return refuse_null("context");
-    return dispatch::create_plan(*context, op, args, plan);
+    int32_t op_idx = 0;  // a C caller's op may be any number, which C++ must not read as an enum
+    std::memcpy(&op_idx, &op, sizeof(op_idx));
+    return dispatch::create_plan(*context, op_idx, args, plan);
   });
 }
 

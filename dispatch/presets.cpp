@@ -28,8 +28,8 @@ nsameta_status draft_extend_args(const draft_extend_tensors& tensors, int32_t to
   } required[] = {
       {"extend_seq_lens", tensors.extend_seq_lens, &args->extend_seq_lens},
       {"seq_lens", tensors.seq_lens, &args->seq_lens},
-      {"seqlens_expanded", tensors.seqlens_expanded, &args->seqlens_expanded},
-      {"nsa_cache_seqlens", tensors.nsa_cache_seqlens, &args->nsa_cache_seqlens},
+      {"seqlens_expanded", tensors.seqlens_expanded, &args->out.seqlens_expanded},
+      {"nsa_cache_seqlens", tensors.nsa_cache_seqlens, &args->out.nsa_cache_seqlens},
   };
   for (const auto& tensor : required) {
     if (const auto status = take_tensor(tensor.name, tensor.from, tensor.to); status != NSAMETA_OK) return status;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <vector>
 
 #include "core/status.h"
 #include "core/tensor.h"
@@ -10,6 +11,8 @@ namespace nsameta::dispatch {
 namespace {
 
 constexpr size_t kAlignmentBytes = 64;
+// Strided cells travel with all that lies between them up to this stride, one at a time beyond.
+constexpr int64_t kMaxGatheredStride = 16;
 
 // Bytes from the lowest to the end of the highest of `count` elements, and where element 0 is among them.
 struct span {
@@ -32,6 +35,15 @@ host_buffer::host_buffer(size_t bytes) {
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
+void* growing_buffer::at_least(size_t bytes) {
+  if (buffer_.data() == nullptr || bytes > bytes_) {
+    buffer_ = host_buffer();
+    buffer_ = host_buffer(bytes);
+    bytes_ = bytes;
+  }
+  return buffer_.data();
+}
+
 staged_lengths::staged_lengths(const nsameta_lengths& device, int64_t count)
     : buffer_(span_of_lengths(device, count).bytes) {}
 
@@ -46,9 +58,11 @@ nsameta_status staged_lengths::fetch(const nsameta_context& context, const nsame
 }
 
 int32_t read_length(const nsameta_lengths& lengths, int64_t i) {
-  if (lengths.dtype == NSAMETA_INT64) {
-    return static_cast<int32_t>(static_cast<const int64_t*>(lengths.data)[i * lengths.stride]);
-  }
+  return static_cast<int32_t>(read_wide_length(lengths, i));
+}
+
+int64_t read_wide_length(const nsameta_lengths& lengths, int64_t i) {
+  if (lengths.dtype == NSAMETA_INT64) return static_cast<const int64_t*>(lengths.data)[i * lengths.stride];
   return static_cast<const int32_t*>(lengths.data)[i * lengths.stride];
 }
 
@@ -62,6 +76,25 @@ nsameta_status copy_out(const nsameta_context& context, void* device, const void
   if (bytes == 0) return NSAMETA_OK;
   const nsameta_backend& owner = *context.owner;
   return from_backend(owner, owner.copy_to_device(context.owner_state, device, host, bytes, stream));
+}
+
+nsameta_status copy_cells_in(const nsameta_context& context, int32_t* host, const int32_t* device, int64_t num,
+                             int64_t stride, void* stream) {
+  if (num <= 0) return NSAMETA_OK;
+  if (stride == 1) return copy_in(context, host, device, static_cast<size_t>(num) * sizeof(int32_t), stream);
+  if (std::abs(stride) <= kMaxGatheredStride) {
+    const int64_t reach = (num - 1) * stride;
+    std::vector<int32_t> cells(static_cast<size_t>(std::abs(reach)) + 1);
+    const int64_t first = std::max<int64_t>(-reach, 0);
+    const auto status = copy_in(context, cells.data(), device - first, cells.size() * sizeof(int32_t), stream);
+    for (int64_t i = 0; status == NSAMETA_OK && i < num; ++i) host[i] = cells[static_cast<size_t>(first + i * stride)];
+    return status;
+  }
+  for (int64_t i = 0; i < num; ++i) {
+    const auto status = copy_in(context, host + i, device + i * stride, sizeof(int32_t), stream);
+    if (status != NSAMETA_OK) return status;
+  }
+  return NSAMETA_OK;
 }
 
 nsameta_status refuse_capture(const nsameta_context& context, const char* op, void* stream) {

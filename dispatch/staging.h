@@ -22,6 +22,16 @@ class host_buffer {
   std::unique_ptr<std::byte, release> data_;
 };
 
+// Host memory that grows when a run needs more than the ones before it.
+class growing_buffer {
+ public:
+  void* at_least(size_t bytes);
+
+ private:
+  host_buffer buffer_;
+  size_t bytes_ = 0;
+};
+
 // The host copy of an input vector: all bytes that its elements span, so that the stride stays as it is.
 class staged_lengths {
  public:
@@ -38,11 +48,16 @@ class staged_lengths {
 
 // Element of an input as all backends read it.
 int32_t read_length(const nsameta_lengths& lengths, int64_t i);
+// The same with all its bits.
+int64_t read_wide_length(const nsameta_lengths& lengths, int64_t i);
 
 [[nodiscard]] nsameta_status copy_in(const nsameta_context& context, void* host, const void* device, size_t bytes,
                                      void* stream);
 [[nodiscard]] nsameta_status copy_out(const nsameta_context& context, void* device, const void* host, size_t bytes,
                                       void* stream);
+// Cell i comes from device[i * stride], and lands in host[i].
+[[nodiscard]] nsameta_status copy_cells_in(const nsameta_context& context, int32_t* host, const int32_t* device,
+                                           int64_t num, int64_t stride, void* stream);
 
 // UNSUPPORTED while `stream` is being captured: the copies synchronise, which a capture cannot record.
 [[nodiscard]] nsameta_status refuse_capture(const nsameta_context& context, const char* op, void* stream);

@@ -7,25 +7,19 @@
 namespace nsameta::cpu {
 
 running_sums sum_requests(const request_source& source, int64_t begin, int64_t end, uint64_t* first_fault) {
-  request_block block;
-  running_sums sums;
   *first_fault = 0;
-  for (int64_t request = begin; request < end; request += block.size) {
-    const int num = static_cast<int>(std::min<int64_t>(request_block::kCapacity, end - request));
-    const uint64_t fault = block.load(source, request, num, sums);
+  return for_each_block(source, begin, end, {}, [&](const request_block&, uint64_t fault) {
     if (*first_fault == 0) *first_fault = fault;
-    sums = block.sums_after(source);
-  }
-  return sums;
+  });
 }
 
-balance::balance(const request_source& source, int64_t batch, int64_t token_limit, const policy& policy)
+balance::balance(const request_source& source, int64_t token_limit, const policy& policy)
     : source_(source),
-      batch_(batch),
+      batch_(source.batch),
       token_limit_(token_limit),
       request_weight_(std::max(policy.request_weight_tokens, 1)),
       num_chunks_(
-          static_cast<int>(std::clamp<int64_t>(batch / std::max(policy.min_requests_per_chunk, 1), 1, kMaxChunks))) {}
+          static_cast<int>(std::clamp<int64_t>(batch_ / std::max(policy.min_requests_per_chunk, 1), 1, kMaxChunks))) {}
 
 uint64_t balance::sum_chunks() {
   tbb::parallel_for(0, num_chunks_, [&](int chunk) {
@@ -35,6 +29,7 @@ uint64_t balance::sum_chunks() {
   for (int chunk = 0; chunk < num_chunks_; ++chunk) {
     sums_[chunk + 1].tokens += sums_[chunk].tokens;
     sums_[chunk + 1].keys += sums_[chunk].keys;
+    sums_[chunk + 1].mqa_work += sums_[chunk].mqa_work;
     sums_[chunk + 1].kept += sums_[chunk].kept;
     if (first_fault == 0) first_fault = faults_[chunk];
   }
@@ -66,7 +61,7 @@ boundary balance::walk(int64_t request, running_sums sums, int64_t weight) const
       if (weight_before(request + i + 1, behind) > weight) return place(block, i, sums.tokens, weight);
       sums.tokens = behind;
     }
-    sums = block.sums_after(source_);
+    sums = block.after;
     request += num;
   }
 }

@@ -13,7 +13,7 @@ struct boundary {
   int64_t request = 0;      // the request that it lies in or before
   int64_t first_owned = 0;  // the first request whose per-request outputs belong behind the point
   int64_t token = 0;
-  running_sums sums;  // before `request`
+  running_sums sums;  // before `request`; keys wrapped, and no mqa_work: writers of tokens need no more
 };
 
 // The sums over requests [begin, end). *first_fault receives the first fault, 0 if none.
@@ -22,12 +22,17 @@ running_sums sum_requests(const request_source& source, int64_t begin, int64_t e
 // A request weighs its tokens that some output has room for, plus a constant.
 class balance {
  public:
-  balance(const request_source& source, int64_t batch, int64_t token_limit, const policy& policy);
+  balance(const request_source& source, int64_t token_limit, const policy& policy);
 
   // Sums chunks of requests in parallel. Before anything below. Returns the first fault.
   uint64_t sum_chunks();
 
-  int64_t num_tokens() const { return sums_[num_chunks_].tokens; }
+  const running_sums& total() const { return sums_[num_chunks_]; }
+  int64_t num_tokens() const { return total().tokens; }
+  int num_chunks() const { return num_chunks_; }
+  // The chunks are what other writers share out among threads.
+  int64_t chunk_begin(int chunk) const { return batch_ * chunk / num_chunks_; }
+  const running_sums& sums_before(int chunk) const { return sums_[chunk]; }
   int64_t total_weight() const { return weight_before(batch_, num_tokens()); }
   // The point with this much weight before it; from total_weight() on the end.
   boundary locate(int64_t weight) const;
@@ -35,7 +40,6 @@ class balance {
  private:
   static constexpr int kMaxChunks = 1024;
 
-  int64_t chunk_begin(int chunk) const { return batch_ * chunk / num_chunks_; }
   int64_t weight_before(int64_t request, int64_t tokens) const;
   boundary walk(int64_t request, running_sums sums, int64_t weight) const;
   boundary place(const request_block& block, int i, int64_t tokens, int64_t weight) const;

@@ -1,4 +1,4 @@
-// Writes all outputs of a block of requests.
+// Writes the outputs of a block of requests that hold an element or row per token or request, of all sets.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@ namespace nsameta::cpu {
 
 class block_writer {
  public:
-  explicit block_writer(const nsameta_build_metadata_desc& desc) : desc_(desc), source_(desc) {}
+  explicit block_writer(const nsameta_build_metadata_desc& desc) : source_(desc) {}
 
-  const nsameta_build_metadata_desc& desc() const { return desc_; }
+  const nsameta_build_metadata_desc& desc() const { return source_.desc; }
   const request_source& source() const { return source_; }
   // Token outputs bypass the cache; call finish_streaming (token_fill.h) in the same thread after the last block.
   void set_streamed(bool is_streamed) { is_streamed_ = is_streamed; }
@@ -30,13 +30,16 @@ class block_writer {
   template <typename Element, typename Run, typename Base>
   void fill_tokens(const request_block& block, int64_t end_token, const nsameta_output& output, int num_leading,
                    const Run& run, Base base) const;
+  template <typename Element>
+  void write_slots(const request_block& block, int64_t end_token, const nsameta_output& output) const;
+  void write_request_outputs(const nsameta_output_set& set, const request_block& block, int begin, int end) const;
+  void write_token_outputs(const nsameta_output_set& set, const request_block& block, int64_t end_token) const;
   // The outputs that follow visible lengths.
   template <bool kClamped>
-  void write_ramps(const request_block& block, int64_t end_token) const;
+  void write_ramps(const nsameta_output_set& set, const request_block& block, int64_t end_token) const;
   template <typename Kept>
-  void write_kept(const request_block& block, int64_t end_token, const Kept& kept) const;
+  void write_kept(const nsameta_output_set& set, const request_block& block, int64_t end_token, const Kept& kept) const;
 
-  const nsameta_build_metadata_desc& desc_;
   request_source source_;
   bool is_streamed_ = false;
 };

@@ -7,11 +7,11 @@
 namespace nsameta::cpu {
 
 struct policy {
-  int64_t min_parallel_bytes;  // one thread below this many bytes of output
+  int64_t min_parallel_bytes;  // one thread below this many bytes of output; tables count what they read, too
   int64_t min_bytes_per_range;
   int32_t num_ranges_per_thread;
   int32_t request_weight_tokens;   // what a request costs beside its tokens, for the balance of ranges
-  int64_t min_stream_bytes;        // outputs that together reach this bypass the cache
+  int64_t min_stream_bytes;        // outputs that together reach this bypass the cache; tables likewise
   int32_t min_requests_per_chunk;  // chunks are what the sums of the first step are taken over
 };
 

@@ -17,10 +17,18 @@ struct rt {
 
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
+  static NSAMETA_DEVICE int set_idx() { return static_cast<int>(blockIdx.y); }
   static NSAMETA_DEVICE int block_dim() { return static_cast<int>(blockDim.x); }
   static NSAMETA_DEVICE int grid_dim() { return static_cast<int>(gridDim.x); }
   static NSAMETA_DEVICE int lane() { return static_cast<int>(threadIdx.x % kWarp); }
   static NSAMETA_DEVICE int warp() { return static_cast<int>(threadIdx.x / kWarp); }
+
+  // The same value, of which the compiler does not know that all lanes have it.
+  static NSAMETA_DEVICE std::int32_t per_lane(std::int32_t value) {
+    std::int32_t lane;
+    asm volatile("mov.u32 %0, %%laneid;" : "=r"(lane));
+    return value + (lane >> 5);
+  }
 
   static NSAMETA_DEVICE void sync_block() { __syncthreads(); }
   static NSAMETA_DEVICE void sync_warp() { __syncwarp(); }
@@ -38,6 +46,10 @@ struct rt {
   using mask = std::uint32_t;
   static NSAMETA_DEVICE mask ballot(bool predicate) { return __ballot_sync(kAllLanes, predicate); }
   static NSAMETA_DEVICE bool any(bool predicate) { return __any_sync(kAllLanes, predicate) != 0; }
+  // Set bits among the lowest `num_lanes`.
+  static NSAMETA_DEVICE int count_bits_below(mask m, int num_lanes) {
+    return __popc(num_lanes >= kWarp ? m : m & ((1U << num_lanes) - 1U));
+  }
   // Highest set bit; -1 when there is none.
   static NSAMETA_DEVICE int last_bit(mask m) { return kWarp - 1 - __clz(static_cast<int>(m)); }
 
@@ -49,6 +61,16 @@ struct rt {
     const int2 v = *reinterpret_cast<const int2*>(address);
     values[0] = v.x;
     values[1] = v.y;
+  }
+  using quad = int4;
+  static NSAMETA_DEVICE quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
+  static NSAMETA_DEVICE void store128(std::int32_t* address, const quad& v) { store128(address, v.x, v.y, v.z, v.w); }
+  static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
+    const int4 v = *reinterpret_cast<const int4*>(address);
+    values[0] = v.x;
+    values[1] = v.y;
+    values[2] = v.z;
+    values[3] = v.w;
   }
   // Assembly, since the compiler may split an int4 store into four when the values come from an array.
   static NSAMETA_DEVICE void store128(std::int32_t* address, std::int32_t a, std::int32_t b, std::int32_t c,
@@ -69,14 +91,15 @@ __global__ void __launch_bounds__(Kernel::kBlock) entry(const __grid_constant__ 
   Kernel::run(shared, params);
 }
 
-// Launches a kernel of backends/simt on a stream.
+// Launches a kernel of backends/simt on a stream; num_sets: the grid's second extent.
 struct launcher {
   cudaStream_t stream;
 
   template <class Kernel>
-  cudaError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params) const {
+  cudaError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params,
+                         int num_sets = 1) const {
     cudaLaunchConfig_t config{};
-    config.gridDim = dim3(static_cast<unsigned>(num_blocks));
+    config.gridDim = dim3(static_cast<unsigned>(num_blocks), static_cast<unsigned>(num_sets));
     config.blockDim = dim3(static_cast<unsigned>(block_threads));
     config.stream = stream;
     return cudaLaunchKernelEx(&config, entry<Kernel>, params);

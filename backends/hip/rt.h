@@ -27,10 +27,14 @@ struct rt {
 
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
+  static NSAMETA_DEVICE int set_idx() { return static_cast<int>(blockIdx.y); }
   static NSAMETA_DEVICE int block_dim() { return static_cast<int>(blockDim.x); }
   static NSAMETA_DEVICE int grid_dim() { return static_cast<int>(gridDim.x); }
   static NSAMETA_DEVICE int lane() { return static_cast<int>(threadIdx.x % kWarp); }
   static NSAMETA_DEVICE int warp() { return static_cast<int>(threadIdx.x / kWarp); }
+
+  // The same value; nothing to gain where scalar registers are fast.
+  static NSAMETA_DEVICE std::int32_t per_lane(std::int32_t value) { return value; }
 
   static NSAMETA_DEVICE void sync_block() { __syncthreads(); }
   static NSAMETA_DEVICE void sync_warp() {
@@ -55,6 +59,10 @@ struct rt {
   using mask = std::uint64_t;
   static NSAMETA_DEVICE mask ballot(bool predicate) { return __ballot(predicate); }
   static NSAMETA_DEVICE bool any(bool predicate) { return ballot(predicate) != 0; }
+  // Set bits among the lowest `num_lanes`.
+  static NSAMETA_DEVICE int count_bits_below(mask m, int num_lanes) {
+    return static_cast<int>(__popcll(num_lanes >= kWarp ? m : m & ((mask{1} << num_lanes) - 1U)));
+  }
   // Highest set bit; -1 when there is none.
   static NSAMETA_DEVICE int last_bit(mask m) { return 63 - __clzll(static_cast<long long>(m)); }
 
@@ -68,6 +76,16 @@ struct rt {
     const vec2 v = *reinterpret_cast<const vec2*>(address);
     values[0] = v.x;
     values[1] = v.y;
+  }
+  using quad = vec4;
+  static NSAMETA_DEVICE quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
+  static NSAMETA_DEVICE void store128(std::int32_t* address, const quad& v) { *reinterpret_cast<quad*>(address) = v; }
+  static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
+    const vec4 v = *reinterpret_cast<const vec4*>(address);
+    values[0] = v.x;
+    values[1] = v.y;
+    values[2] = v.z;
+    values[3] = v.w;
   }
   static NSAMETA_DEVICE void store128(std::int32_t* address, std::int32_t a, std::int32_t b, std::int32_t c,
                                       std::int32_t d) {
@@ -90,17 +108,18 @@ __global__ void __launch_bounds__(Kernel::kBlock) entry(const typename Kernel::p
   }
 }
 
-// Launches a kernel of backends/simt on a stream.
+// Launches a kernel of backends/simt on a stream; num_sets: the grid's second extent.
 template <int kWidth>
 struct launcher {
   hipStream_t stream;
 
   template <class Kernel>
-  hipError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params) const {
+  hipError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params,
+                        int num_sets = 1) const {
     void* arguments[] = {const_cast<typename Kernel::params*>(&params)};
     return hipLaunchKernel(reinterpret_cast<const void*>(&entry<Kernel, kWidth>),
-                           dim3(static_cast<unsigned>(num_blocks)), dim3(static_cast<unsigned>(block_threads)),
-                           arguments, 0, stream);
+                           dim3(static_cast<unsigned>(num_blocks), static_cast<unsigned>(num_sets)),
+                           dim3(static_cast<unsigned>(block_threads)), arguments, 0, stream);
   }
 };
 

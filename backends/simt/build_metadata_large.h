@@ -1,33 +1,47 @@
 // build_metadata for any batch and any number of tokens. Requests are divided into chunks, at most kMaxChunks. Each
 // block sums up all chunks by itself, so that its warps can start anywhere: no workspace, no hand-over between blocks.
-// Tokens are dealt to warps evenly, however unevenly requests hold them.
+// Tokens are dealt to warps evenly, however unevenly requests hold them. With kTables the first blocks write schedule
+// and plan, and the others table rows, too: 1 << slice_bits warps a request.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "backends/simt/build_metadata_policy.h"
+#include "backends/simt/mqa_schedule_chunks.h"
+#include "backends/simt/request_tail.h"
 #include "backends/simt/segment.h"
+#include "backends/simt/table_rows.h"
 #include "backends/simt/token_outputs.h"
+#include "backends/simt/topk_plan.h"
 
 namespace nsameta::simt {
 
-// kSeedOnly: params pass is_seed_only.
-template <class Rt, bool kRagged, bool kKeys, bool kSeedOnly>
+// kSeedOnly: params pass is_seed_only. kTables: outputs beyond lengths, or a batch that is smaller than max_batch.
+template <class Rt, bool kRagged, bool kKeys, bool kSeedOnly, bool kTables = false>
 struct build_metadata_large {
-  static constexpr unsigned kOutputs = kSeedOnly ? kSeedOutputs : kAllOutputs;
+  static constexpr unsigned kOutputs = kSeedOnly ? kSeedOutputs : kTables ? kAllOutputs | kSlotOutputs : kAllOutputs;
   static constexpr int kBlock = kMaxLargeBlock;
   static constexpr int kMaxWarps = kBlock / Rt::kWarp;
   static constexpr int kTile = Rt::kWarp * 4;  // tokens that a warp stores at a time
   static constexpr bool kHasPrefixes = kRagged || kKeys;
   using params = build_metadata_params;
-  using sums = prefix_sum<kRagged, kKeys>;
+  using sums = prefix_sum<kRagged, kKeys, kTables>;
   static constexpr int kItems = kSegmentItems;
   static constexpr int kAhead = 4;  // chunks that a warp has under way
-  using seg = segment<Rt, kItems, kRagged, kKeys>;
-  struct smem {
+  using seg = segment<Rt, kItems, kRagged, kKeys, kTables>;
+  using schedule = mqa_schedule_chunks<Rt, kMaxChunks, kRagged>;
+  using plan = topk_plan<Rt>;
+  struct length_smem {
     typename seg::smem of_warp[kHasPrefixes ? kMaxWarps : 1];
     prefix before_chunk[kHasPrefixes ? kMaxChunks : 1];
     prefix total;
+  };
+  struct no_smem {};
+  union smem {
+    length_smem of_lengths;
+    std::conditional_t<kTables, typename schedule::smem, no_smem> of_schedule;
+    std::conditional_t<kTables, typename plan::smem, no_smem> of_plan;
   };
 
   // Half-open ranges.
@@ -35,6 +49,14 @@ struct build_metadata_large {
     std::int32_t begin;
     std::int32_t end;
   };
+
+  // Blocks that write lengths and tables.
+  static NSAMETA_DEVICE std::int32_t work_block(const params& p) {
+    return Rt::block_idx() - (kTables ? p.first_length_block : 0);
+  }
+  static NSAMETA_DEVICE std::int32_t num_work_blocks(const params& p) {
+    return Rt::grid_dim() - (kTables ? p.first_length_block : 0);
+  }
 
   // Of this block.
   static NSAMETA_DEVICE std::int32_t num_warps() { return Rt::block_dim() / Rt::kWarp; }
@@ -49,7 +71,7 @@ struct build_metadata_large {
   }
 
   // Sum of each chunk to before_chunk, a warp a chunk.
-  static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
+  static NSAMETA_DEVICE void sum_chunks(length_smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t chunks = num_chunks(p);
     NSAMETA_NO_UNROLL
     for (std::int32_t begin = Rt::warp(); begin < chunks; begin += num_warps() * kAhead) {
@@ -76,7 +98,7 @@ struct build_metadata_large {
   }
 
   // Turns the sums into the sums before each chunk. Called by one warp.
-  static NSAMETA_DEVICE void scan_chunks(smem& s, const params& p) {
+  static NSAMETA_DEVICE void scan_chunks(length_smem& s, const params& p) {
     const std::int32_t chunks = num_chunks(p);
     const std::int32_t chunks_of_lane = (chunks + Rt::kWarp - 1) / Rt::kWarp;
     const std::int32_t first = Rt::lane() * chunks_of_lane;
@@ -95,8 +117,8 @@ struct build_metadata_large {
   }
 
   // Per-request outputs, and the faults in lengths.
-  static NSAMETA_DEVICE void write_requests(const smem& s, const params& p, std::int32_t query_width, std::int32_t warp,
-                                            std::int32_t all_warps) {
+  static NSAMETA_DEVICE void write_requests(const length_smem& s, const params& p, std::int32_t query_width,
+                                            std::int32_t warp, std::int32_t all_warps) {
     const bool has_outputs =
         !kSeedOnly && (p.cache_seqlens != nullptr || p.cu_seqlens_k != nullptr || p.cu_seqlens_q != nullptr);
     const std::int32_t chunks = num_chunks(p);
@@ -108,12 +130,23 @@ struct build_metadata_large {
       do {  // an empty batch too has sums to write
         typename seg::lane_items items;
         seg::load(p, first, query_width, true, items.lengths);
+        if constexpr (kTables) report_segment(p, first, items);
         if (has_outputs) {
           before = seg::scan(p, before, items);
           write_segment(p, first, query_width, items, before);
         }
         first += seg::kRequests;
       } while (first < requests.end);
+    }
+  }
+
+  static NSAMETA_DEVICE void report_segment(const params& p, std::int32_t first,
+                                            const typename seg::lane_items& items) {
+    if (!wants_slots(p)) return;
+    NSAMETA_UNROLL
+    for (int i = 0; i < kItems; ++i) {
+      const std::int32_t request = seg::first_of_lane(first) + i;
+      if (request < p.batch) report_slots<Rt>(p, request, load_pool_row(p, request), items.lengths[i].kv);
     }
   }
 
@@ -145,8 +178,8 @@ struct build_metadata_large {
     if (p.ctx_lens == nullptr) return;
     const formula::divider columns = divide_by(p.ctx_lens_columns);
     const auto num_cells = static_cast<std::uint32_t>(p.batch) * columns.divisor;
-    const auto num_threads = static_cast<std::uint32_t>(Rt::grid_dim() * Rt::block_dim());
-    for (auto cell = static_cast<std::uint32_t>(Rt::block_idx() * Rt::block_dim() + Rt::thread_idx()); cell < num_cells;
+    const auto num_threads = static_cast<std::uint32_t>(num_work_blocks(p) * Rt::block_dim());
+    for (auto cell = static_cast<std::uint32_t>(work_block(p) * Rt::block_dim() + Rt::thread_idx()); cell < num_cells;
          cell += num_threads) {
       const std::int32_t row = static_cast<std::int32_t>(columns.divide(cell));
       const std::int32_t column = static_cast<std::int32_t>(cell) - row * p.ctx_lens_columns;
@@ -186,8 +219,8 @@ struct build_metadata_large {
   }
 
   // The segment that holds token t.
-  static NSAMETA_DEVICE cursor seek(const smem& s, typename seg::smem& mine, const params& p, std::int32_t query_width,
-                                    std::int32_t t) {
+  static NSAMETA_DEVICE cursor seek(const length_smem& s, typename seg::smem& mine, const params& p,
+                                    std::int32_t query_width, std::int32_t t) {
     std::int32_t chunk = 0;
     if constexpr (kRagged) {
       const std::int32_t chunks = num_chunks(p);
@@ -278,7 +311,8 @@ struct build_metadata_large {
             static_cast<std::int32_t>(end < count ? end : count)};
   }
 
-  static NSAMETA_DEVICE void write_tokens(smem& s, const params& p, std::int32_t query_width, const range& tokens) {
+  static NSAMETA_DEVICE void write_tokens(length_smem& s, const params& p, std::int32_t query_width,
+                                          const range& tokens) {
     if (tokens.begin >= tokens.end) return;
     if constexpr (kHasPrefixes) {
       typename seg::smem& mine = s.of_warp[Rt::warp()];
@@ -296,7 +330,7 @@ struct build_metadata_large {
   }
 
   // Values of the last token.
-  static NSAMETA_DEVICE token_values last_values(smem& s, const params& p, std::int32_t query_width,
+  static NSAMETA_DEVICE token_values last_values(length_smem& s, const params& p, std::int32_t query_width,
                                                  std::int32_t num_tokens) {
     const std::int32_t t = num_tokens - 1;
     token_values last;
@@ -304,19 +338,60 @@ struct build_metadata_large {
       typename seg::smem& mine = s.of_warp[Rt::warp()];
       const cursor at = seek(s, mine, p, query_width, t);
       const int slot = seg::find_owner(mine, t);
-      last = token_values::make<kAllOutputs>(p, t, at.first_request + slot, seg::terms_of(mine, slot));
+      last = token_values::make<kOutputs>(p, t, at.first_request + slot, seg::terms_of(mine, slot));
       last.of[SPARSE_CU] = s.total.sparse_keys;
     } else {
       const std::int32_t request = t / query_width;
-      last = token_values::make<kAllOutputs>(p, t, request, terms_by_division(p, query_width, request));
+      last = token_values::make<kOutputs>(p, t, request, terms_by_division(p, query_width, request));
     }
     return last;
   }
 
-  static NSAMETA_DEVICE void run(smem& s, const params& p) {
-    const std::int32_t query_width = load_query_width<kRagged>(p);
-    const std::int32_t warp = Rt::block_idx() * num_warps() + Rt::warp();
-    const std::int32_t all_warps = Rt::grid_dim() * num_warps();
+  // Sums over the requests before one. Called by a warp.
+  static NSAMETA_DEVICE prefix sums_before(const length_smem& s, const params& p, std::int32_t query_width,
+                                           std::int32_t request) {
+    const std::int32_t chunk = request / p.requests_per_chunk;
+    prefix before = s.before_chunk[chunk];
+    NSAMETA_NO_UNROLL
+    for (std::int32_t first = chunk * p.requests_per_chunk; first < request; first += Rt::kWarp) {
+      const std::int32_t i = first + Rt::lane();
+      prefix own{};
+      if (i < request) {
+        const std::int32_t q = not_negative(kRagged ? load_q(p, i) : query_width);
+        own = summand<kRagged, kKeys>(p, {not_negative(load_kv(p, i)), q});
+      }
+      before = sums::add(before, sums::template reduce<Rt>(own));
+    }
+    return before;
+  }
+
+  // Rows of the tables and the flattened table.
+  static NSAMETA_DEVICE void write_tables(const length_smem& s, const params& p, std::int32_t query_width,
+                                          std::int32_t warp, std::int32_t all_warps) {
+    if (p.slots_table.data == nullptr && p.page_table.data == nullptr && p.flattened == nullptr) return;
+    const std::int64_t num_units = std::int64_t{p.batch} << p.slice_bits;
+    const std::int32_t width = not_negative(query_width);
+    NSAMETA_NO_UNROLL
+    for (std::int64_t unit = warp; unit < num_units; unit += all_warps) {
+      const auto request = static_cast<std::int32_t>(unit >> p.slice_bits);
+      const std::int32_t slice = static_cast<std::int32_t>(unit) & ((1 << p.slice_bits) - 1);
+      const thread_share mine{slice * Rt::kWarp + Rt::lane(), Rt::kWarp << p.slice_bits};
+      prefix before{};
+      if ((kRagged && p.tables_by_token != 0) || p.flattened != nullptr)
+        before = sums_before(s, p, query_width, request);
+      table_request row{nullptr, not_negative(load_kv(p, request)), request, 1};
+      if (p.tables_by_token != 0) {
+        row.first_row = kRagged ? before.tokens : formula::saturate(std::int64_t{request} * width);
+        row.num_rows = kRagged ? not_negative(load_q(p, request)) : width;
+      }
+      table_rows<Rt>::write(p, load_pool_row(p, request), row, mine);
+      if (p.flattened != nullptr) table_rows<Rt>::write_flattened(p, row, exact_keys(before), mine);
+    }
+  }
+
+  static NSAMETA_DEVICE void run_work(length_smem& s, const params& p, std::int32_t query_width) {
+    const std::int32_t warp = work_block(p) * num_warps() + Rt::warp();
+    const std::int32_t all_warps = num_work_blocks(p) * num_warps();
     if constexpr (kHasPrefixes) {
       sum_chunks(s, p, query_width);
       Rt::sync_block();
@@ -327,15 +402,45 @@ struct build_metadata_large {
     write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, all_warps));
     if (!kSeedOnly && p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
       const token_values last = last_values(s, p, query_width, num_tokens);
-      store_tail<kAllOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), all_warps * Rt::kWarp);
+      store_tail<kOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), all_warps * Rt::kWarp);
     }
     // Backwards: the last warps are the ones without tokens, if there are any.
     write_requests(s, p, query_width, all_warps - 1 - warp, all_warps);
     if constexpr (!kSeedOnly) write_context_lengths(p);
-    if (Rt::block_idx() == 0 && Rt::thread_idx() == 0) {
+    if constexpr (kTables) write_tables(s, p, query_width, all_warps - 1 - warp, all_warps);
+    if (work_block(p) == 0 && Rt::thread_idx() == 0) {
       write_total_tokens<Rt>(p, num_tokens);
       if constexpr (kKeys) store_token_output(p, SPARSE_CU, num_tokens, s.total.sparse_keys);
     }
+    if constexpr (kTables) write_behind_batch(s, p, query_width);
+  }
+
+  // What only the sums over the batch say, by the first block.
+  static NSAMETA_DEVICE void write_behind_batch(const length_smem& s, const params& p, std::int32_t query_width) {
+    if (work_block(p) != 0) return;
+    if (Rt::thread_idx() == 0 && p.flattened != nullptr && exact_keys(s.total) > p.flattened_capacity) {
+      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, formula::saturate(exact_keys(s.total)));
+    }
+    if (p.batch == p.max_batch) return;
+    prefix all = s.total;
+    if constexpr (!kRagged) all.tokens_wrapped = wrapped_product(p.batch, not_negative(query_width));
+    store_request_tail(p, all, Rt::thread_idx(), Rt::block_dim());
+  }
+
+  static NSAMETA_DEVICE void run(smem& s, const params& p) {
+    const std::int32_t query_width = load_query_width<kRagged>(p);
+    if constexpr (kTables) {
+      const std::int32_t block = Rt::block_idx();
+      if (block < p.first_length_block) {
+        if (block < p.first_plan_block) {
+          if (p.schedule != nullptr) schedule::run(s.of_schedule, p, query_width);
+        } else if (p.plan != nullptr) {
+          plan::template run<kRagged>(s.of_plan, p, query_width);
+        }
+        return;
+      }
+    }
+    run_work(s.of_lengths, p, query_width);
   }
 };
 

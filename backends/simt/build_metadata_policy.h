@@ -18,14 +18,33 @@ inline constexpr int kNumRoles = 3;            // small kernel: warps of a group
 // Longest query that the small kernel tells from longer ones: 256 of them still add up below 2^31.
 inline constexpr std::int32_t kMaxSmallQuery = INT32_MAX / kMaxGroupRequests;
 
+// Step kernel: requests of the whole batch, and threads of a block.
+inline constexpr int kMaxStepRequests = 256;
+inline constexpr int kMaxStepBlock = 256;
+inline constexpr int kNumLengthRoles = 4;  // warps of a request
+// Tokens that a warp per request and a few more may write, tails included, before the large kernel takes over.
+inline constexpr std::int64_t kStepTokensOfMultiprocessor = 1024;
+// Contexts up to this long are copied by small blocks where the batch is small.
+inline constexpr std::int64_t kShortColumns = 8192;
+
+// Parts of a request's row, and copy blocks of a launch whose contexts have a bound.
+inline constexpr std::int64_t kMaxSlices = 64;
+inline constexpr std::int64_t kMaxCopyBlocks = 8192;
+
 struct build_metadata_policy {
   bool is_small;
+  bool is_step;
   bool is_seed_only;
   std::int32_t num_blocks;
   std::int32_t block_threads;
   std::int32_t num_slices;          // small
   std::int32_t group_bits;          // small
   std::int32_t requests_per_chunk;  // large
+  // Step, and large with tables; see common_params.
+  std::int32_t first_plan_block;
+  std::int32_t first_length_block;
+  std::int32_t first_copy_block;
+  std::int32_t slice_bits;
 };
 
 // Tokens that a launch may have to write, as far as the host knows; tails are not counted.
@@ -37,8 +56,30 @@ inline std::int64_t max_tokens(const nsameta_build_metadata_desc& desc, const bu
   return desc.num_tokens_bound >= 0 ? std::min(tokens, desc.num_tokens_bound) : tokens;
 }
 
-inline build_metadata_policy choose_policy(const nsameta_build_metadata_desc& desc, const build_metadata_params& p,
-                                           int warp_width, int num_multiprocessors) {
+// Any batch and any number of tokens: `tokens` of them, or 0 where no output is per token.
+inline build_metadata_policy choose_large_policy(std::int32_t batch, std::int64_t tokens, int warp_width,
+                                                 int num_multiprocessors) {
+  build_metadata_policy policy{};
+  const std::int64_t unit = warp_width * kSegmentItems;
+  policy.requests_per_chunk =
+      static_cast<std::int32_t>(unit * std::max<std::int64_t>(1, ceil_div(ceil_div(batch, unit), kMaxChunks)));
+  const std::int64_t work = std::max<std::int64_t>(tokens, batch);
+  const std::int64_t tiles = ceil_div(work, 4 * warp_width);
+  // Few tiles: fewer warps, so that what each warp does before its first tile is done less often. H200, 2026-11-22,
+  // seed op: 7.3 -> 5.6 us at 1,024 requests with 8 warps, 7.5 -> 7.3 at 4,096 with 16.
+  const std::int64_t tiles_of_multiprocessor = ceil_div(tiles, num_multiprocessors);
+  const int most_warps = kMaxLargeBlock / warp_width;
+  const std::int64_t warps =
+      tiles_of_multiprocessor <= 16 ? 8 : std::min(most_warps, tiles_of_multiprocessor <= 64 ? 16 : 32);
+  policy.block_threads = static_cast<std::int32_t>(warps * warp_width);
+  policy.num_blocks =
+      static_cast<std::int32_t>(std::clamp<std::int64_t>(ceil_div(tiles, warps), 1, num_multiprocessors));
+  return policy;
+}
+
+inline build_metadata_policy choose_length_policy(const nsameta_build_metadata_desc& desc,
+                                                  const build_metadata_params& p, int warp_width,
+                                                  int num_multiprocessors) {
   const std::int64_t tokens = max_tokens(desc, p);
   build_metadata_policy policy{};
   policy.is_seed_only = is_seed_only(p);
@@ -60,20 +101,111 @@ inline build_metadata_policy choose_policy(const nsameta_build_metadata_desc& de
     policy.num_blocks = static_cast<std::int32_t>(groups * (policy.num_slices * parts + roles));
     return policy;
   }
-  const std::int64_t unit = warp_width * kSegmentItems;
-  policy.requests_per_chunk =
-      static_cast<std::int32_t>(unit * std::max<std::int64_t>(1, ceil_div(ceil_div(p.batch, unit), kMaxChunks)));
-  const std::int64_t work = std::max<std::int64_t>(p.max_token_capacity > 0 ? tokens : 0, p.batch);
-  const std::int64_t tiles = ceil_div(work, 4 * warp_width);
-  // Few tiles: fewer warps, so that what each warp does before its first tile is done less often. H200, 2026-11-22,
-  // seed op: 7.3 -> 5.6 us at 1,024 requests with 8 warps, 7.5 -> 7.3 at 4,096 with 16.
-  const std::int64_t tiles_of_multiprocessor = ceil_div(tiles, num_multiprocessors);
-  const int most_warps = kMaxLargeBlock / warp_width;
-  const std::int64_t warps =
-      tiles_of_multiprocessor <= 16 ? 8 : std::min(most_warps, tiles_of_multiprocessor <= 64 ? 16 : 32);
-  policy.block_threads = static_cast<std::int32_t>(warps * warp_width);
-  policy.num_blocks =
-      static_cast<std::int32_t>(std::clamp<std::int64_t>(ceil_div(tiles, warps), 1, num_multiprocessors));
+  const bool is_seed_only = policy.is_seed_only;
+  policy = choose_large_policy(p.batch, p.max_token_capacity > 0 ? tokens : 0, warp_width, num_multiprocessors);
+  policy.is_seed_only = is_seed_only;
+  return policy;
+}
+
+// What the sets of a launch have in common, for choosing its shape.
+struct launch_size {
+  std::int64_t tokens;          // that may have to be written
+  std::int64_t token_capacity;  // how far tails may reach
+  std::int64_t token_rows;      // of the longest table with a row per token
+  std::int64_t columns;         // of a request's row of req_to_token that may be read
+  std::int64_t pieces;          // into which the widest table divides such a row: 4 slots, or a page
+  std::int32_t max_sms;         // 0: no schedule
+  bool has_plan;
+  bool has_copies;
+};
+
+inline launch_size measure(const nsameta_build_metadata_desc& desc, const build_metadata_sets& all) {
+  launch_size size{};
+  const auto grow = [](std::int64_t& value, std::int64_t other) { value = std::max(value, other); };
+  for (int i = 0; i < desc.num_sets; ++i) {
+    const output_params& p = all.sets[i];
+    grow(size.token_capacity, p.max_token_capacity);
+    if (p.schedule != nullptr) size.max_sms = std::max(size.max_sms, static_cast<std::int32_t>(p.num_sms.divisor));
+    size.has_plan = size.has_plan || p.plan != nullptr;
+    size.has_copies =
+        size.has_copies || p.slots_table.data != nullptr || p.page_table.data != nullptr || p.flattened != nullptr;
+    if (desc.tables_by_token != 0) grow(size.token_rows, std::max(p.slots_table.num_rows, p.page_table.num_rows));
+    if (p.slots_table.data != nullptr) grow(size.columns, p.slots_table.num_columns);
+    if (p.page_table.data != nullptr) grow(size.columns, std::int64_t{p.page_table.num_columns} << desc.page_shift);
+    if (p.flattened != nullptr) grow(size.columns, desc.req_to_token.num_columns);
+  }
+  if (desc.max_kv_bound >= 0 && desc.table_width != NSAMETA_TABLE_FULL) {
+    size.columns = std::min(size.columns, ceil_div(std::min<std::int64_t>(desc.max_kv_bound, INT32_MAX), 128) * 128);
+  }
+  for (int i = 0; i < desc.num_sets; ++i) {
+    const output_params& p = all.sets[i];
+    const bool has_slots = p.slots_table.data != nullptr || p.flattened != nullptr;
+    grow(size.pieces,
+         has_slots ? ceil_div(size.columns, 4) : ceil_div(size.columns, std::int64_t{1} << desc.page_shift));
+  }
+  size.tokens = size.token_capacity;
+  if (desc.query_source == NSAMETA_QUERY_CONSTANT) {
+    size.tokens = std::min<std::int64_t>(size.tokens, std::int64_t{desc.batch} * desc.query_width);
+  }
+  if (desc.num_tokens_bound >= 0) size.tokens = std::min(size.tokens, desc.num_tokens_bound);
+  return size;
+}
+
+// The least k with 1 << k at least `count`.
+inline std::int32_t bits_for(std::int64_t count) {
+  std::int32_t bits = 0;
+  while ((std::int64_t{1} << bits) < count) ++bits;
+  return bits;
+}
+
+// Into how many parts, a power of two, a request's row is divided: enough for `parts`, within `most` for all requests.
+inline std::int32_t choose_slice_bits(std::int64_t parts, std::int64_t most, std::int32_t batch) {
+  std::int32_t bits = bits_for(std::min<std::int64_t>(parts, kMaxSlices));
+  while (bits > 0 && (std::int64_t{batch} << bits) > most) --bits;
+  return bits;
+}
+
+inline build_metadata_policy choose_step_policy(const nsameta_build_metadata_desc& desc, const launch_size& size,
+                                                int warp_width, int num_multiprocessors) {
+  build_metadata_policy policy{};
+  policy.is_step = true;
+  const std::int32_t batch = std::max(desc.batch, 1);
+  const bool has_small_blocks = batch <= 64 && size.columns <= kShortColumns;
+  policy.block_threads = has_small_blocks ? kMaxStepBlock / 2 : kMaxStepBlock;
+  const std::int32_t schedule_blocks =
+      size.max_sms > 0 ? static_cast<std::int32_t>(ceil_div(size.max_sms + 1, policy.block_threads)) : 0;
+  policy.first_plan_block = schedule_blocks;
+  policy.first_length_block = schedule_blocks + (size.has_plan ? 1 : 0);
+  policy.group_bits = bits_for(ceil_div(std::int64_t{batch} * kNumLengthRoles, policy.block_threads / warp_width));
+  const std::int64_t most_slices = std::max(2 * num_multiprocessors >> policy.group_bits, 1);
+  policy.num_slices = static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(ceil_div(size.tokens, std::int64_t{batch} * warp_width), 1, most_slices));
+  policy.first_copy_block = policy.first_length_block + (policy.num_slices << policy.group_bits);
+  // With a bound and several rows a request, each thread has a piece or two and is done; without one, idle blocks would
+  // cost more than that saves, and with one row they have too little to do. H200, 2026-11-24: verify (64, 128K) 43.0 ->
+  // 36.0 us with 64 slices instead of 8, decode (64, 128K) 13.5 -> 15.7.
+  const bool has_many_blocks = desc.max_kv_bound >= 0 && desc.tables_by_token != 0;
+  const std::int64_t most_blocks = has_many_blocks ? kMaxCopyBlocks : 4 * num_multiprocessors;
+  const int pieces_of_thread = has_small_blocks ? 1 : 2;
+  policy.slice_bits =
+      choose_slice_bits(ceil_div(size.pieces, pieces_of_thread * policy.block_threads), most_blocks, batch);
+  policy.num_blocks = policy.first_copy_block + (size.has_copies ? desc.batch << policy.slice_bits : 0);
+  return policy;
+}
+
+// The large kernel with its blocks for schedule and plan before the others.
+inline build_metadata_policy add_tables(build_metadata_policy policy, const nsameta_build_metadata_desc& desc,
+                                        const launch_size& size, int warp_width, int num_multiprocessors) {
+  policy.is_small = policy.is_seed_only = false;
+  if (size.has_copies) {
+    policy.block_threads = kMaxLargeBlock;
+    policy.num_blocks = num_multiprocessors;
+    const std::int64_t warps = std::int64_t{num_multiprocessors} * kMaxLargeBlock / warp_width;
+    policy.slice_bits = choose_slice_bits(ceil_div(size.pieces, warp_width), warps, std::max(desc.batch, 1));
+  }
+  policy.first_plan_block = size.max_sms > 0 ? 1 : 0;
+  policy.first_length_block = policy.first_plan_block + (size.has_plan ? 1 : 0);
+  policy.num_blocks += policy.first_length_block;
   return policy;
 }
 

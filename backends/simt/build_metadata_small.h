@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "backends/simt/build_metadata_policy.h"
-#include "backends/simt/requests.h"
+#include "backends/simt/request_groups.h"
 #include "backends/simt/token_outputs.h"
 
 namespace nsameta::simt {
@@ -22,75 +22,9 @@ struct build_metadata_small {
   using params = build_metadata_params;
   struct smem {};
 
-  // Sums over requests that a set of outputs needs, modulo 2^32. For positions, q counts at most kMaxSmallQuery: what
-  // follows so long a request lies beyond every capacity.
+  using group_sums = request_groups<Rt, kGroups, kRagged>;
   template <unsigned kOutputs>
-  struct totals {
-    static constexpr bool kHasKeys = (kOutputs & kKeyedOutputs) != 0;
-    static constexpr bool kHasSparse = (kOutputs & kSummedOutputs) != 0;
-    std::int32_t tokens;
-    std::int32_t keys;
-    std::int32_t sparse_keys;
-
-    static NSAMETA_DEVICE totals of(const params& p, const request_lengths& lengths) {
-      return {kRagged ? smaller(lengths.q, kMaxSmallQuery) : 0, kHasKeys ? lengths.kv : 0,
-              kHasSparse ? sparse_keys_of(p, lengths) : 0};
-    }
-
-    NSAMETA_DEVICE totals plus(const totals& other) const {
-      return {kRagged ? formula::wrap_add(tokens, other.tokens) : 0, kHasKeys ? formula::wrap_add(keys, other.keys) : 0,
-              kHasSparse ? formula::wrap_add(sparse_keys, other.sparse_keys) : 0};
-    }
-
-    NSAMETA_DEVICE totals minus(const totals& other) const {
-      return {kRagged ? formula::wrap_sub(tokens, other.tokens) : 0, kHasKeys ? formula::wrap_sub(keys, other.keys) : 0,
-              kHasSparse ? formula::wrap_sub(sparse_keys, other.sparse_keys) : 0};
-    }
-
-    // Sum over the lanes.
-    NSAMETA_DEVICE totals reduced() const {
-      return {kRagged ? Rt::reduce_add(tokens) : 0, kHasKeys ? Rt::reduce_add(keys) : 0,
-              kHasSparse ? Rt::reduce_add(sparse_keys) : 0};
-    }
-
-    // Sum over the lanes up to this one.
-    NSAMETA_DEVICE totals scanned() const {
-      totals sum = *this;
-      NSAMETA_UNROLL
-      for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-        totals below{kRagged ? Rt::shfl_up(sum.tokens, distance) : 0, kHasKeys ? Rt::shfl_up(sum.keys, distance) : 0,
-                     kHasSparse ? Rt::shfl_up(sum.sparse_keys, distance) : 0};
-        if (Rt::lane() < distance) below = {};
-        sum = sum.plus(below);
-      }
-      return sum;
-    }
-  };
-
-  // Read first and chosen then: a load behind a condition would wait for it.
-  static NSAMETA_DEVICE request_lengths load_lengths(const params& p, std::int32_t request, std::int32_t query_width,
-                                                     bool exists) {
-    const std::int32_t readable = not_negative(smaller(request, p.batch - 1));
-    const std::int32_t kv = not_negative(load_kv(p, readable));
-    const std::int32_t q = not_negative(kRagged ? load_q(p, readable) : query_width);
-    return {exists ? kv : 0, exists ? q : 0};
-  }
-
-  // Sums over the groups below `num_groups`; the loads of all groups are under way together.
-  template <unsigned kOutputs>
-  static NSAMETA_DEVICE totals<kOutputs> sum_groups(const params& p, std::int32_t num_groups,
-                                                    std::int32_t query_width) {
-    request_lengths lengths[kGroups];
-    NSAMETA_UNROLL
-    for (int i = 0; i < kGroups; ++i) {
-      const std::int32_t request = i * Rt::kWarp + Rt::lane();
-      lengths[i] = load_lengths(p, request, query_width, i < num_groups && request < p.batch);
-    }
-    auto sum = totals<kOutputs>::of(p, lengths[0]);
-    NSAMETA_UNROLL
-    for (int i = 1; i < kGroups; ++i) sum = sum.plus(totals<kOutputs>::of(p, lengths[i]));
-    return sum.reduced();
-  }
+  using totals = request_totals<Rt, kRagged, kOutputs>;
 
   // T up to kMaxSmallQuery a request.
   template <unsigned kOutputs>
@@ -111,9 +45,9 @@ struct build_metadata_small {
     static NSAMETA_DEVICE group_view make(const params& p, std::int32_t group, std::int32_t query_width) {
       group_view view{};
       view.request = group * Rt::kWarp + Rt::lane();
-      view.lengths = load_lengths(p, view.request, query_width, view.request < p.batch);
+      view.lengths = group_sums::load_lengths(p, view.request, query_width, view.request < p.batch);
       totals<kOutputs> base{};
-      if constexpr (kGroups > 1) base = sum_groups<kOutputs>(p, group, query_width);
+      if constexpr (kGroups > 1) base = group_sums::template sum_below<kOutputs>(p, group * Rt::kWarp, query_width);
       const auto own = totals<kOutputs>::of(p, view.lengths);
       const auto after = base.plus(own.scanned());
       view.before = after.minus(own);
@@ -177,7 +111,7 @@ struct build_metadata_small {
   template <unsigned kOutputs>
   static NSAMETA_DEVICE void write_tail(const params& p, const group_view<kOutputs>& view, std::int32_t query_width,
                                         std::int32_t slice) {
-    const auto all = sum_groups<kOutputs>(p, kGroups, query_width);
+    const auto all = group_sums::template sum_below<kOutputs>(p, p.batch, query_width);
     const std::int32_t num_tokens = num_tokens_of(p, all, query_width);
     if (view.group_start >= num_tokens || view.group_end != num_tokens) return;
     const int owner = Rt::last_bit(Rt::ballot(view.lengths.q > 0));
@@ -275,7 +209,7 @@ struct build_metadata_small {
     }
     if constexpr (kKeys) {
       if (group != 0 || p.capacity[SPARSE_CU] == 0) return;
-      const auto all = sum_groups<kSummedOutputs>(p, kGroups, query_width);
+      const auto all = group_sums::template sum_below<kSummedOutputs>(p, p.batch, query_width);
       if (request == 0) store_token_output(p, SPARSE_CU, num_tokens_of(p, all, query_width), all.sparse_keys);
     }
   }

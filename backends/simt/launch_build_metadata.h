@@ -6,8 +6,12 @@
 #include "backends/simt/build_metadata_large.h"
 #include "backends/simt/build_metadata_policy.h"
 #include "backends/simt/build_metadata_small.h"
+#include "backends/simt/build_metadata_step.h"
+#include "backends/simt/output_sets.h"
 
 namespace nsameta::simt {
+
+// ---- lengths alone --------------------------------------------------------------------------------------------------
 
 template <class Rt, bool kRagged, bool kKeys, bool kSeedOnly, class Launcher>
 auto launch_small(const build_metadata_params& params, const build_metadata_policy& policy, Launcher launch) {
@@ -19,8 +23,7 @@ auto launch_small(const build_metadata_params& params, const build_metadata_poli
 }
 
 template <class Rt, bool kRagged, bool kKeys, class Launcher>
-auto launch_build_metadata_as(const build_metadata_params& params, const build_metadata_policy& policy,
-                              Launcher launch) {
+auto launch_lengths(const build_metadata_params& params, const build_metadata_policy& policy, Launcher launch) {
   if constexpr (!kKeys) {
     if (policy.is_seed_only) {
       using large = build_metadata_large<Rt, kRagged, false, true>;
@@ -33,22 +36,92 @@ auto launch_build_metadata_as(const build_metadata_params& params, const build_m
                                                                                      policy.block_threads, params);
 }
 
-// launch: a functor template <class Kernel>(num_blocks, block_threads, params) that returns the vendor's error code.
+// ---- tables, schedule, plan -----------------------------------------------------------------------------------------
+
+inline void set_policy(common_params& p, const build_metadata_policy& policy) {
+  p.num_slices = policy.num_slices;
+  p.group_bits = policy.group_bits;
+  p.requests_per_chunk = policy.requests_per_chunk;
+  p.first_plan_block = policy.first_plan_block;
+  p.first_length_block = policy.first_length_block;
+  p.first_copy_block = policy.first_copy_block;
+  p.slice_bits = policy.slice_bits;
+}
+
+template <class Kernel, class Launcher>
+auto launch_one_set(const build_metadata_sets& all, const build_metadata_policy& policy, Launcher launch) {
+  const build_metadata_params params{all.common, all.sets[0]};
+  return launch.template operator()<Kernel>(policy.num_blocks, policy.block_threads, params);
+}
+
+template <class Rt, bool kRagged, class Launcher>
+auto launch_tables(const build_metadata_sets& all, int num_sets, const build_metadata_policy& policy, Launcher launch) {
+  constexpr int kGroups = kMaxStepRequests / Rt::kWarp;
+  using step = build_metadata_step<Rt, kGroups, kRagged, true>;
+  using large = build_metadata_large<Rt, kRagged, true, false, true>;
+  if (num_sets > 1 || all.common.num_requests != nullptr) {
+    return policy.is_step ? launch.template operator()<for_each_set<Rt, step>>(policy.num_blocks, policy.block_threads,
+                                                                               all, num_sets)
+                          : launch.template operator()<for_each_set<Rt, large>>(policy.num_blocks, policy.block_threads,
+                                                                                all, num_sets);
+  }
+  if (!policy.is_step) return launch_one_set<large>(all, policy, launch);
+  const bool is_one_group = all.common.batch <= Rt::kWarp;
+  if constexpr (!kRagged) {
+    if (is_plain_step({all.common, all.sets[0]})) {
+      return is_one_group ? launch_one_set<build_metadata_step<Rt, 1, false, true, true>>(all, policy, launch)
+                          : launch_one_set<build_metadata_step<Rt, kGroups, false, true, true>>(all, policy, launch);
+    }
+  }
+  if (wants_keys(all.sets[0])) {
+    return is_one_group ? launch_one_set<build_metadata_step<Rt, 1, kRagged, true>>(all, policy, launch)
+                        : launch_one_set<step>(all, policy, launch);
+  }
+  return is_one_group ? launch_one_set<build_metadata_step<Rt, 1, kRagged, false>>(all, policy, launch)
+                      : launch_one_set<build_metadata_step<Rt, kGroups, kRagged, false>>(all, policy, launch);
+}
+
+// ---- all ------------------------------------------------------------------------------------------------------------
+
+template <class Rt, class Launcher>
+auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& common, std::uint64_t* fault_word,
+                int num_multiprocessors, Launcher launch) {
+  build_metadata_sets all;
+  all.common = common;
+  for (int i = 0; i < desc.num_sets; ++i) all.sets[i] = make_output_params(desc, desc.sets[i], fault_word);
+  const launch_size size = measure(desc, all);
+  const std::int64_t most_tokens = num_multiprocessors * kStepTokensOfMultiprocessor;
+  const bool is_step = desc.batch <= kMaxStepRequests && size.tokens <= most_tokens &&
+                       size.token_capacity <= kMaxSmallQuery && size.token_rows <= kMaxSmallQuery &&
+                       (desc.tail == NSAMETA_TAIL_KEEP || size.token_capacity <= most_tokens);
+  const build_metadata_policy policy =
+      is_step ? choose_step_policy(desc, size, Rt::kWarp, num_multiprocessors)
+              : add_tables(choose_large_policy(desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc, size,
+                           Rt::kWarp, num_multiprocessors);
+  set_policy(all.common, policy);
+  return desc.query_source == NSAMETA_QUERY_RAGGED ? launch_tables<Rt, true>(all, desc.num_sets, policy, launch)
+                                                   : launch_tables<Rt, false>(all, desc.num_sets, policy, launch);
+}
+
+// launch: a functor template <class Kernel>(num_blocks, block_threads, params, num_sets = 1) that returns the vendor's
+// error code.
 template <class Rt, class Launcher>
 auto launch_build_metadata(const nsameta_build_metadata_desc& desc, std::uint64_t* fault_word, int num_multiprocessors,
                            Launcher launch) {
-  build_metadata_params params = make_params(desc, fault_word);
-  const build_metadata_policy policy = choose_policy(desc, params, Rt::kWarp, num_multiprocessors);
-  params.num_slices = policy.num_slices;
-  params.group_bits = policy.group_bits;
-  params.requests_per_chunk = policy.requests_per_chunk;
+  build_metadata_params params{make_common_params(desc, fault_word),
+                               make_output_params(desc, desc.sets[0], fault_word)};
+  if (desc.num_sets > 1 || desc.num_requests != nullptr || wants_more_than_lengths(params)) {
+    return launch_all<Rt>(desc, params, fault_word, num_multiprocessors, launch);
+  }
+  const build_metadata_policy policy = choose_length_policy(desc, params, Rt::kWarp, num_multiprocessors);
+  set_policy(params, policy);
   const bool is_ragged = desc.query_source == NSAMETA_QUERY_RAGGED;
   if (wants_keys(params)) {
-    return is_ragged ? launch_build_metadata_as<Rt, true, true>(params, policy, launch)
-                     : launch_build_metadata_as<Rt, false, true>(params, policy, launch);
+    return is_ragged ? launch_lengths<Rt, true, true>(params, policy, launch)
+                     : launch_lengths<Rt, false, true>(params, policy, launch);
   }
-  return is_ragged ? launch_build_metadata_as<Rt, true, false>(params, policy, launch)
-                   : launch_build_metadata_as<Rt, false, false>(params, policy, launch);
+  return is_ragged ? launch_lengths<Rt, true, false>(params, policy, launch)
+                   : launch_lengths<Rt, false, false>(params, policy, launch);
 }
 
 }  // namespace nsameta::simt

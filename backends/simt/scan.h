@@ -15,7 +15,12 @@ struct prefix {
   std::int32_t tokens_wrapped;  // of q modulo 2^32: cu_seqlens_q
   std::int32_t keys;            // of kv modulo 2^32
   std::int32_t sparse_keys;     // of dsa over the requests' tokens modulo 2^32
+  std::int32_t keys_high;       // of kv: the bits above `keys`, for places in the flattened table
 };
+
+NSAMETA_DEVICE std::int64_t exact_keys(const prefix& sum) {
+  return (std::int64_t{sum.keys_high} << 32) + static_cast<std::uint32_t>(sum.keys);
+}
 
 // What one request adds.
 template <bool kRagged, bool kKeys>
@@ -29,8 +34,8 @@ NSAMETA_DEVICE prefix summand(const build_metadata_params& p, const request_leng
   return value;
 }
 
-// Sums that a launch does not need stay 0 and cost nothing.
-template <bool kRagged, bool kKeys>
+// Sums that a launch does not need stay 0 and cost nothing. kExactKeys: `keys` has its high bits.
+template <bool kRagged, bool kKeys, bool kExactKeys = false>
 struct prefix_sum {
   static NSAMETA_DEVICE prefix add(const prefix& a, const prefix& b) {
     prefix sum{};
@@ -41,6 +46,10 @@ struct prefix_sum {
     if constexpr (kKeys) {
       sum.keys = formula::wrap_add(a.keys, b.keys);
       sum.sparse_keys = formula::wrap_add(a.sparse_keys, b.sparse_keys);
+    }
+    if constexpr (kExactKeys) {
+      const bool carries = static_cast<std::uint32_t>(sum.keys) < static_cast<std::uint32_t>(a.keys);
+      sum.keys_high = a.keys_high + b.keys_high + (carries ? 1 : 0);
     }
     return sum;
   }
@@ -57,6 +66,7 @@ struct prefix_sum {
       moved.keys = shuffle_one(value.keys);
       moved.sparse_keys = shuffle_one(value.sparse_keys);
     }
+    if constexpr (kExactKeys) moved.keys_high = shuffle_one(value.keys_high);
     return moved;
   }
 
@@ -71,6 +81,12 @@ struct prefix_sum {
     if constexpr (kKeys) {
       sum.keys = Rt::reduce_add(value.keys);
       sum.sparse_keys = Rt::reduce_add(value.sparse_keys);
+    }
+    if constexpr (kExactKeys) {
+      const auto keys = static_cast<std::uint32_t>(value.keys);
+      const std::int64_t low = Rt::reduce_add(static_cast<std::int32_t>(keys & 0xffffU));
+      const std::int64_t middle = Rt::reduce_add(static_cast<std::int32_t>(keys >> 16U));
+      sum.keys_high = static_cast<std::int32_t>(((middle << 16) + low) >> 32) + Rt::reduce_add(value.keys_high);
     }
     return sum;
   }

@@ -23,10 +23,10 @@ NSAMETA_DEVICE void load_strided(const strided_lengths& from, std::int32_t first
   for (int i = 0; i < kCount; ++i) values[i] = i < batch - first ? load_length(from, first + i) : 0;
 }
 
-template <class Rt, int kItems, bool kRagged, bool kKeys>
+template <class Rt, int kItems, bool kRagged, bool kKeys, bool kExactKeys = false>
 struct segment {
   static constexpr int kRequests = Rt::kWarp * kItems;
-  using sums = prefix_sum<kRagged, kKeys>;
+  using sums = prefix_sum<kRagged, kKeys, kExactKeys>;
 
   // One a warp.
   struct smem {

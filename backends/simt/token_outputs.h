@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "backends/simt/requests.h"
+#include "backends/simt/slots.h"
 
 namespace nsameta::simt {
 
@@ -13,6 +14,21 @@ inline constexpr unsigned kPlainOutputs = kSeedOutputs | 1U << REQUEST | 1U << P
 inline constexpr unsigned kKeyedOutputs = 1U << OFFSET | 1U << KEY_START | 1U << KEY_END;  // need the keys before
 inline constexpr unsigned kSummedOutputs = 1U << SPARSE_CU;                                // needs the dsa before
 inline constexpr unsigned kAllOutputs = kPlainOutputs | kKeyedOutputs | kSummedOutputs;
+inline constexpr unsigned kSlotOutputs = 1U << SLOT;  // read req_to_token
+
+// Where the key of a token goes that sees `visible` keys, clamped or not.
+NSAMETA_DEVICE std::int32_t slot_of_token(const build_metadata_params& p, std::int32_t request, std::int32_t visible) {
+  return slot_at(p, find_row(p, load_pool_row(p, request)), formula::wrap_sub(visible, 1));
+}
+
+// Whether an output has an element for token t. Unsigned, so that nothing is left of an output known to be absent.
+NSAMETA_DEVICE bool reaches(const build_metadata_params& p, int k, std::int32_t t) {
+  return static_cast<std::uint32_t>(t) < static_cast<std::uint32_t>(p.capacity[k]);
+}
+
+NSAMETA_DEVICE bool is_int64(const build_metadata_params& p, int k) {
+  return (k == POSITION && p.positions_are_int64 != 0) || (k == SLOT && p.slots_are_int64 != 0);
+}
 
 // What token t of `request` holds in each output of a set; SPARSE_CU is the sum before the token.
 struct token_values {
@@ -36,13 +52,16 @@ struct token_values {
       const std::int32_t sum = formula::dsa_sum_at(formula::wrap_sub(x, 1), clamp, p.sparsity);
       v.of[SPARSE_CU] = formula::wrap_add(terms.sparse_base, sum);
     }
+    if constexpr ((kOutputs & kSlotOutputs) != 0) {
+      if (reaches(p, SLOT, t)) v.of[SLOT] = slot_of_token(p, request, x);
+    }
     return v;
   }
 };
 
 NSAMETA_DEVICE void store_token_output(const build_metadata_params& p, int k, std::int32_t t, std::int32_t value) {
-  if (t >= p.capacity[k]) return;
-  if (k == POSITION && p.positions_are_int64 != 0) {
+  if (!reaches(p, k, t)) return;
+  if (is_int64(p, k)) {
     reinterpret_cast<std::int64_t*>(p.token_data[k])[t] = value;
   } else {
     p.token_data[k][t] = value;
@@ -86,7 +105,7 @@ struct token_quad {
 
   NSAMETA_DEVICE void store(const build_metadata_params& p, int k, const std::int32_t (&values)[4]) const {
     const bool is_whole = from <= t && t + 4 <= end && t + 4 <= p.capacity[k];
-    if (is_whole && (p.is_aligned >> k & 1U) != 0 && !(k == POSITION && p.positions_are_int64 != 0)) {
+    if (is_whole && (p.is_aligned >> k & 1U) != 0 && !is_int64(p, k)) {
       Rt::store128(p.token_data[k] + t, values[0], values[1], values[2], values[3]);
       return;
     }
@@ -143,6 +162,14 @@ struct token_quad {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) values[i] = formula::wrap_add(values[i], visible[i]);
       store(p, KEY_END, values);
+    }
+    if (wants<kOutputs>(p, SLOT, t)) {
+      NSAMETA_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const bool exists = from <= t + i && t + i < end;
+        values[i] = exists ? slot_of_token(p, request[i], formula::wrap_add(terms[i].visible_base, t + i)) : -1;
+      }
+      store(p, SLOT, values);
     }
   }
 };

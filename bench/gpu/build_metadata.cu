@@ -1,86 +1,25 @@
 // GPU time and host time of build_metadata through the public C ABI, each shape checked against the oracle first.
 // Usage: bench_gpu_build_metadata [filter]: runs the shapes whose name contains `filter`.
 //
-// graph: time of one build inside a captured graph, data resident in L2: the difference between a graph of 120 builds
-// and one of 20, over 100, each the median of 200 replays. call: host time of one nsameta_plan_run on an idle stream,
-// median of 2,000. one-shot: the same of nsameta_build_metadata. empty: the same two measurements of an empty kernel.
+// graph, call: see timing.h, of nsameta_plan_run. one-shot: call of nsameta_build_metadata. empty: of an empty kernel.
 #include <cuda_runtime.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <random>
-#include <string>
 #include <vector>
 
+#include "bench/gpu/device_memory.h"
+#include "bench/gpu/timing.h"
 #include "nsameta/nsameta.h"
 #include "reference/build_metadata.h"
 
 namespace {
 
-__global__ void empty_kernel() {}
-
-void require(bool ok, const char* what) {
-  if (ok) return;
-  std::fprintf(stderr, "failed: %s: %s, %s\n", what, nsameta_last_error_message(),
-               cudaGetErrorString(cudaGetLastError()));
-  std::exit(2);
-}
-
-double median(std::vector<double> samples) {
-  std::nth_element(samples.begin(), samples.begin() + static_cast<long>(samples.size() / 2), samples.end());
-  return samples[samples.size() / 2];
-}
-
-using launch_fn = std::function<void(cudaStream_t)>;
-
-// Median time of one replay of a graph with `copies` launches, µs.
-double time_graph(cudaStream_t stream, const launch_fn& launch, int copies) {
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess, "capture");
-  for (int i = 0; i < copies; ++i) launch(stream);
-  require(cudaStreamEndCapture(stream, &graph) == cudaSuccess, "end of capture");
-  require(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess, "instantiation");
-  cudaEvent_t start = nullptr;
-  cudaEvent_t stop = nullptr;
-  cudaEventCreate(&start);
-  cudaEventCreate(&stop);
-  std::vector<double> samples;
-  for (int i = 0; i < 210; ++i) {
-    cudaEventRecord(start, stream);
-    cudaGraphLaunch(executable, stream);
-    cudaEventRecord(stop, stream);
-    require(cudaStreamSynchronize(stream) == cudaSuccess, "replay");
-    float milliseconds = 0;
-    cudaEventElapsedTime(&milliseconds, start, stop);
-    if (i >= 10) samples.push_back(milliseconds * 1e3);
-  }
-  cudaGraphExecDestroy(executable);
-  cudaGraphDestroy(graph);
-  cudaEventDestroy(start);
-  cudaEventDestroy(stop);
-  return median(samples);
-}
-
-double graph_us(cudaStream_t stream, const launch_fn& launch) {
-  return (time_graph(stream, launch, 120) - time_graph(stream, launch, 20)) / 100;
-}
-
-double call_us(cudaStream_t stream, const launch_fn& launch) {
-  std::vector<double> samples;
-  for (int i = 0; i < 2100; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    launch(stream);
-    const auto end = std::chrono::steady_clock::now();
-    cudaStreamSynchronize(stream);
-    if (i >= 100) samples.push_back(std::chrono::duration<double, std::micro>(end - begin).count());
-  }
-  return median(samples);
-}
+using nsameta::bench::call_us;
+using nsameta::bench::graph_us;
+using nsameta::bench::launch_fn;
+using nsameta::bench::require;
 
 enum class wanted { SEED, WITH_CU, ALL };
 
@@ -147,39 +86,35 @@ class bound_case {
     args.mode = s.mode;
     args.topk = inputs_.topk;
     args.clamp = NSAMETA_CLAMP_OFF;
-    args.seq_lens = upload(inputs_.seq_lens);
+    args.seq_lens = memory_.upload(inputs_.seq_lens);
     if (is_constant) {
       args.tokens_per_request = s.max_q;
     } else {
-      args.extend_seq_lens = upload(inputs_.extend_seq_lens);
+      args.extend_seq_lens = memory_.upload(inputs_.extend_seq_lens);
     }
-    bind(&args.seqlens_expanded, num_tokens, &nsameta::reference::metadata::seqlens_expanded);
-    bind(&args.nsa_cache_seqlens, num_tokens, &nsameta::reference::metadata::nsa_cache_seqlens);
+    bind(&args.out.seqlens_expanded, num_tokens, &nsameta::reference::metadata::seqlens_expanded);
+    bind(&args.out.nsa_cache_seqlens, num_tokens, &nsameta::reference::metadata::nsa_cache_seqlens);
     if (s.outputs == wanted::SEED) return;
-    bind(&args.nsa_cu_seqlens_k, num_tokens + 1, &nsameta::reference::metadata::nsa_cu_seqlens_k);
+    bind(&args.out.nsa_cu_seqlens_k, num_tokens + 1, &nsameta::reference::metadata::nsa_cu_seqlens_k);
     if (s.outputs == wanted::WITH_CU) return;
-    bind(&args.cache_seqlens, s.batch, &nsameta::reference::metadata::cache_seqlens);
-    bind(&args.cu_seqlens_k, s.batch + 1, &nsameta::reference::metadata::cu_seqlens_k);
-    bind(&args.cu_seqlens_q, s.batch + 1, &nsameta::reference::metadata::cu_seqlens_q);
-    bind(&args.token_to_batch_idx, num_tokens, &nsameta::reference::metadata::token_to_batch_idx);
-    bind(&args.positions, num_tokens, &nsameta::reference::metadata::positions);
-    bind(&args.topk_indices_offset, num_tokens, &nsameta::reference::metadata::topk_indices_offset);
-    bind(&args.indexer_ks, num_tokens, &nsameta::reference::metadata::indexer_ks);
-    bind(&args.indexer_ke, num_tokens, &nsameta::reference::metadata::indexer_ke);
-    args.total_tokens = allocate(1);
+    bind(&args.out.cache_seqlens, s.batch, &nsameta::reference::metadata::cache_seqlens);
+    bind(&args.out.cu_seqlens_k, s.batch + 1, &nsameta::reference::metadata::cu_seqlens_k);
+    bind(&args.out.cu_seqlens_q, s.batch + 1, &nsameta::reference::metadata::cu_seqlens_q);
+    bind(&args.out.token_to_batch_idx, num_tokens, &nsameta::reference::metadata::token_to_batch_idx);
+    bind(&args.out.positions, num_tokens, &nsameta::reference::metadata::positions);
+    bind(&args.out.topk_indices_offset, num_tokens, &nsameta::reference::metadata::topk_indices_offset);
+    bind(&args.out.indexer_ks, num_tokens, &nsameta::reference::metadata::indexer_ks);
+    bind(&args.out.indexer_ke, num_tokens, &nsameta::reference::metadata::indexer_ke);
+    args.out.total_tokens = memory_.allocate(1);
     if (s.mode == NSAMETA_MODE_TARGET_VERIFY) {
       inputs_.ctx_lens_columns = s.max_q;
-      bind(&args.paged_mqa_ctx_lens_2d, num_tokens, &nsameta::reference::metadata::paged_mqa_ctx_lens_2d);
-      args.paged_mqa_ctx_lens_2d.ndim = 2;
-      args.paged_mqa_ctx_lens_2d.shape[0] = s.batch;
-      args.paged_mqa_ctx_lens_2d.shape[1] = s.max_q;
-      args.paged_mqa_ctx_lens_2d.strides[0] = s.max_q;
-      args.paged_mqa_ctx_lens_2d.strides[1] = 1;
+      bind(&args.out.paged_mqa_ctx_lens_2d, num_tokens, &nsameta::reference::metadata::paged_mqa_ctx_lens_2d);
+      args.out.paged_mqa_ctx_lens_2d.ndim = 2;
+      args.out.paged_mqa_ctx_lens_2d.shape[0] = s.batch;
+      args.out.paged_mqa_ctx_lens_2d.shape[1] = s.max_q;
+      args.out.paged_mqa_ctx_lens_2d.strides[0] = s.max_q;
+      args.out.paged_mqa_ctx_lens_2d.strides[1] = 1;
     }
-  }
-
-  ~bound_case() {
-    for (void* data : allocations_) cudaFree(data);
   }
 
   // Number of wrong elements.
@@ -195,7 +130,7 @@ class bound_case {
     return wrong;
   }
 
-  double megabytes() const { return bytes_ / 1e6; }
+  double megabytes() const { return memory_.bytes() / 1e6; }
 
   nsameta_build_metadata_args args;
 
@@ -206,35 +141,14 @@ class bound_case {
     member expected;
   };
 
-  nsameta_tensor allocate(int64_t count) {
-    nsameta_tensor tensor{};
-    cudaMalloc(&tensor.data, static_cast<size_t>(count) * 4);
-    cudaMemset(tensor.data, 0xa5, static_cast<size_t>(count) * 4);
-    allocations_.push_back(tensor.data);
-    tensor.shape[0] = count;
-    tensor.strides[0] = 1;
-    tensor.ndim = 1;
-    tensor.device = {NSAMETA_DEVICE_CUDA, 0};
-    bytes_ += static_cast<double>(count) * 4;
-    return tensor;
-  }
-
-  nsameta_tensor upload(const std::vector<int64_t>& values) {
-    const std::vector<int32_t> narrow(values.begin(), values.end());
-    const nsameta_tensor tensor = allocate(static_cast<int64_t>(values.size()));
-    cudaMemcpy(tensor.data, narrow.data(), narrow.size() * 4, cudaMemcpyHostToDevice);
-    return tensor;
-  }
-
   void bind(nsameta_tensor* tensor, int64_t count, member expected) {
-    *tensor = allocate(count);
+    *tensor = memory_.allocate(count);
     bound_.push_back({tensor, expected});
   }
 
   nsameta::reference::metadata_inputs inputs_;
   std::vector<bound_output> bound_;
-  std::vector<void*> allocations_;
-  double bytes_ = 0;
+  nsameta::bench::device_memory memory_;
 };
 
 void run_shape(nsameta_context* context, cudaStream_t stream, const shape& s, unsigned seed) {
@@ -247,6 +161,7 @@ void run_shape(nsameta_context* context, cudaStream_t stream, const shape& s, un
   const launch_fn one_shot = [&](cudaStream_t on) {
     require(nsameta_build_metadata(context, &c.args, on) == NSAMETA_OK, "build_metadata");
   };
+  require(cudaDeviceSynchronize() == cudaSuccess, "preparation");  // which ran on another stream
   by_plan(stream);
   require(cudaStreamSynchronize(stream) == cudaSuccess, "first run");
   const int64_t wrong = c.verify();
@@ -267,7 +182,7 @@ int main(int argc, char** argv) {
   cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   cudaDeviceProp properties;
   cudaGetDeviceProperties(&properties, 0);
-  const launch_fn empty = [](cudaStream_t on) { empty_kernel<<<1, 128, 0, on>>>(); };
+  const launch_fn empty = [](cudaStream_t on) { nsameta::bench::empty_kernel<<<1, 128, 0, on>>>(); };
   std::printf("%s, seed %u\n", properties.name, seed);
   std::printf("%-22s %10s %10s %10s %10s %8s\n", "shape", "graph us", "call us", "oneshot us", "MB", "TB/s");
   std::printf("%-22s %10.2f %10.2f\n", "empty", graph_us(stream, empty), call_us(stream, empty));

@@ -1,10 +1,12 @@
 #include "core/ops/build_metadata.h"
 
 #include <algorithm>
+#include <bit>
 #include <cinttypes>
 #include <cstdint>
 #include <cstring>
 
+#include "core/args.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -14,38 +16,7 @@ namespace {
 using args_t = nsameta_build_metadata_args;
 using desc_t = nsameta_build_metadata_desc;
 
-// Kernels count positions in int32 and step over the end by less than this.
-constexpr int64_t kHeadroom = 1 << 20;
 constexpr int64_t kMaxRequests = INT32_MAX - kHeadroom;
-constexpr int64_t kMaxPositions = INT32_MAX - kHeadroom;
-
-// Finds the caller's struct as this library knows it: itself where the sizes agree, else a copy in `storage`. Fields
-// that an older caller lacks have their default, and fields that only a newer library knows must be zero.
-nsameta_status read_args(const args_t* caller, args_t* storage, const args_t** args) {
-  if (caller == nullptr) return fail(NSAMETA_INVALID_ARGUMENT, "args=NULL must point to nsameta_build_metadata_args");
-  *args = caller;
-  const size_t size = caller->struct_size;
-  if (size == sizeof(args_t)) return NSAMETA_OK;
-  if (size < offsetof(args_t, seq_lens)) {
-    return fail(NSAMETA_INVALID_ARGUMENT,
-                "struct_size=%zu is not that of nsameta_build_metadata_args; call nsameta_build_metadata_args_init",
-                size);
-  }
-  const auto* bytes = reinterpret_cast<const unsigned char*>(caller);
-  if (size > sizeof(args_t) && std::any_of(bytes + sizeof(args_t), bytes + size, [](unsigned char b) { return b; })) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "struct_size=%zu holds fields that this library (%zu bytes) does not know",
-                size, sizeof(args_t));
-  }
-  *storage = default_args();
-  std::memcpy(storage, caller, std::min(size, sizeof(args_t)));
-  *args = storage;
-  return NSAMETA_OK;
-}
-
-nsameta_status check_range(const char* name, int64_t value, int64_t low, int64_t high) {
-  if (value >= low && value <= high) return NSAMETA_OK;
-  return fail(NSAMETA_INVALID_ARGUMENT, "%s=%" PRId64 " must be in [%" PRId64 ", %" PRId64 "]", name, value, low, high);
-}
 
 nsameta_status check_scalars(const args_t& args) {
   const struct {
@@ -60,10 +31,25 @@ nsameta_status check_scalars(const args_t& args) {
       {"kpool", args.kpool, 1, INT32_MAX},
       {"clamp", args.clamp, NSAMETA_CLAMP_DEFAULT, NSAMETA_CLAMP_ON},
       {"tail", args.tail, NSAMETA_TAIL_KEEP, NSAMETA_TAIL_MINUS_ONE},
+      {"page_size", args.page_size, 1, 256},
+      {"table_width", args.table_width, NSAMETA_TABLE_LIVE_128, NSAMETA_TABLE_EXACT},
+      {"table_rows", args.table_rows, NSAMETA_TABLE_ROWS_DEFAULT, NSAMETA_TABLE_ROWS_PER_TOKEN},
+      {"mqa_variant", args.mqa_variant, NSAMETA_MQA_V1, NSAMETA_MQA_SM100_JUN26},
+      {"mqa_lengths", args.mqa_lengths, NSAMETA_MQA_LENGTHS_DEFAULT, NSAMETA_MQA_LENGTHS_VISIBLE},
+      {"mqa_next_n", args.mqa_next_n, 1, 1 << 16},
+      {"topk_plan_arch", args.topk_plan_arch, NSAMETA_TOPK_PLAN_HOPPER, NSAMETA_TOPK_PLAN_BLACKWELL},
+      {"topk_plan_clusters", args.topk_plan_clusters, 0, INT32_MAX},
+      {"topk_plan_threshold", args.topk_plan_threshold, -1, INT32_MAX},
+      {"num_more_outputs", args.num_more_outputs, 0, NSAMETA_MAX_DESTINATIONS - 1},
+      {"max_table_width", args.max_table_width, -1, INT64_MAX},
       {"num_tokens_bound", args.num_tokens_bound, -1, INT64_MAX},
+      {"max_kv_bound", args.max_kv_bound, -1, INT64_MAX},
   };
   for (const auto& r : ranges) {
     if (const auto status = check_range(r.name, r.value, r.low, r.high); status != NSAMETA_OK) return status;
+  }
+  if (!std::has_single_bit(static_cast<uint32_t>(args.page_size))) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "page_size=%" PRId32 " must be a power of two", args.page_size);
   }
   return NSAMETA_OK;
 }
@@ -97,8 +83,46 @@ nsameta_status resolve_query(const args_t& args, desc_t* desc) {
   return NSAMETA_OK;
 }
 
-// `tensor` has passed check_tensor.
-nsameta_status check_input(const char* name, const nsameta_tensor& tensor, int64_t needed, nsameta_lengths* lengths) {
+// What the mode and the choices of the caller make of clamp, tables, schedule and plan.
+nsameta_status resolve_options(const args_t& args, desc_t* desc) {
+  const bool is_speculative = args.mode == NSAMETA_MODE_TARGET_VERIFY || args.mode == NSAMETA_MODE_DRAFT_EXTEND;
+  desc->kv_offset = args.mode == NSAMETA_MODE_TARGET_VERIFY ? args.tokens_per_request : 0;
+  desc->topk = args.topk;
+  desc->kpool = args.kpool;
+  desc->clamp =
+      args.clamp == NSAMETA_CLAMP_DEFAULT ? args.mode == NSAMETA_MODE_DRAFT_EXTEND : args.clamp == NSAMETA_CLAMP_ON;
+  desc->tail = args.tail;
+  desc->page_shift = std::countr_zero(static_cast<uint32_t>(args.page_size));
+  desc->table_width = args.table_width;
+  desc->tables_by_token =
+      args.table_rows == NSAMETA_TABLE_ROWS_DEFAULT ? is_speculative : args.table_rows == NSAMETA_TABLE_ROWS_PER_TOKEN;
+  desc->mqa_variant = args.mqa_variant;
+  desc->mqa_by_token = args.mqa_lengths == NSAMETA_MQA_LENGTHS_DEFAULT
+                           ? is_speculative
+                           : args.mqa_lengths == NSAMETA_MQA_LENGTHS_VISIBLE;
+  const int32_t next_n = args.mqa_next_n;
+  if (desc->mqa_by_token != 0 && next_n != 1) {
+    return fail(NSAMETA_INVALID_ARGUMENT,
+                "mqa_next_n=%" PRId32
+                " must be 1 where each length is one token: mqa_lengths"
+                " VISIBLE, the default of mode %s",
+                next_n, is_speculative ? "target_verify or draft_extend" : "none");
+  }
+  desc->mqa_atoms = 1;
+  if (args.mqa_variant == NSAMETA_MQA_APR26) desc->mqa_atoms = next_n % 2 == 0 ? next_n / 2 : next_n;
+  if (args.mqa_variant == NSAMETA_MQA_SM90_JUN26) desc->mqa_atoms = (next_n + 1) / 2;
+  desc->topk_plan_arch = args.topk_plan_arch;
+  desc->topk_plan_clusters = args.topk_plan_clusters;
+  desc->topk_plan_threshold = args.topk_plan_threshold;
+  desc->num_tokens_bound = args.num_tokens_bound;
+  desc->max_kv_bound = args.max_kv_bound;
+  return NSAMETA_OK;
+}
+
+// A vector with an element per request.
+nsameta_status check_lengths(const char* name, const nsameta_tensor& tensor, nsameta_device device, int64_t needed,
+                             nsameta_lengths* lengths) {
+  if (const auto status = check_tensor(name, tensor, 1, device); status != NSAMETA_OK) return status;
   if (needed > tensor.shape[0]) {
     return fail(NSAMETA_INVALID_ARGUMENT, "batch=%" PRId64 " exceeds shape[0]=%" PRId64 " of %s", needed,
                 tensor.shape[0], name);
@@ -112,77 +136,35 @@ nsameta_status check_input(const char* name, const nsameta_tensor& tensor, int64
   return NSAMETA_OK;
 }
 
-nsameta_status check_capacity(const char* name, output_kind kind, int64_t capacity, const desc_t& desc) {
-  const auto refuse = [&](const char* what, int64_t count, int64_t extra) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "%s=%" PRId64 "%s exceeds capacity %" PRId64 " of %s", what, count,
-                extra != 0 ? ", plus 1 for the leading 0," : "", capacity, name);
-  };
-  const bool is_cu = kind == output_kind::TOKEN_CU || kind == output_kind::REQUEST_CU;
-  if (kind == output_kind::SCALAR) {
-    if (capacity >= 1) return NSAMETA_OK;
-    return fail(NSAMETA_INVALID_ARGUMENT, "capacity %" PRId64 " of %s must be at least 1", capacity, name);
-  }
-  if (kind == output_kind::TOKEN || kind == output_kind::TOKEN_CU) {
-    if (is_cu && capacity < 1) return refuse("num_tokens", 0, 1);
-    if (desc.query_source != NSAMETA_QUERY_CONSTANT) return NSAMETA_OK;  // only the device knows T
-    const int64_t num_tokens = int64_t{desc.batch} * desc.query_width;
-    return num_tokens + is_cu > capacity ? refuse("num_tokens", num_tokens, is_cu) : NSAMETA_OK;
-  }
-  return desc.batch + int64_t{is_cu} > capacity ? refuse("batch", desc.batch, is_cu) : NSAMETA_OK;
+nsameta_status check_num_requests(const nsameta_tensor& tensor, nsameta_device device, desc_t* desc) {
+  if (const auto status = check_tensor("num_requests", tensor, 1, device); status != NSAMETA_OK) return status;
+  if (tensor.dtype != NSAMETA_INT32) return fail(NSAMETA_INVALID_ARGUMENT, "num_requests: dtype=int64 must be int32");
+  if (tensor.shape[0] < 1) return fail(NSAMETA_INVALID_ARGUMENT, "num_requests: shape[0]=0 must be at least 1");
+  desc->num_requests = static_cast<const int32_t*>(tensor.data);
+  return NSAMETA_OK;
 }
 
-nsameta_status check_output(const char* name, output_kind kind, const nsameta_tensor& tensor, nsameta_device device,
-                            desc_t* desc, nsameta_output* output) {
-  const bool is_row = kind == output_kind::REQUEST_ROW;
-  if (const auto status = check_tensor(name, tensor, is_row ? 2 : 1, device); status != NSAMETA_OK) return status;
-  if (tensor.dtype == NSAMETA_INT64 && output != &desc->positions) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "%s: dtype=int64 must be int32", name);
+nsameta_status check_inputs(const args_t& args, nsameta_device device, desc_t* desc) {
+  if (!is_present(args.seq_lens)) return fail(NSAMETA_INVALID_ARGUMENT, "seq_lens=NULL: every mode needs it");
+  if (const auto status = check_tensor("seq_lens", args.seq_lens, 1, device); status != NSAMETA_OK) return status;
+  const int64_t batch = args.batch >= 0 ? args.batch : args.seq_lens.shape[0];
+  if (const auto status = check_range("batch", batch, 0, kMaxRequests); status != NSAMETA_OK) return status;
+  desc->batch = static_cast<int32_t>(batch);
+  auto status = check_lengths("seq_lens", args.seq_lens, device, batch, &desc->seq_lens);
+  if (status == NSAMETA_OK && desc->query_source != NSAMETA_QUERY_CONSTANT) {
+    const int64_t needed = desc->query_source == NSAMETA_QUERY_FIRST ? std::min<int64_t>(batch, 1) : batch;
+    status = check_lengths("extend_seq_lens", args.extend_seq_lens, device, needed, &desc->extend_seq_lens);
   }
-  const int inner = is_row ? 1 : 0;
-  if (tensor.shape[inner] > 1 && tensor.strides[inner] != 1) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "%s: strides[%d]=%" PRId64 " must be 1", name, inner, tensor.strides[inner]);
+  if (status == NSAMETA_OK && is_present(args.num_requests)) {
+    status = check_num_requests(args.num_requests, device, desc);
   }
-  if (is_row) {
-    if (desc->query_source == NSAMETA_QUERY_CONSTANT && tensor.shape[1] != desc->query_width) {
-      return fail(NSAMETA_INVALID_ARGUMENT, "%s: shape[1]=%" PRId64 " must be the query width %" PRId32, name,
-                  tensor.shape[1], desc->query_width);
-    }
-    if (tensor.shape[0] > 1 && tensor.strides[0] < tensor.shape[1]) {
-      return fail(NSAMETA_INVALID_ARGUMENT, "%s: strides[0]=%" PRId64 " makes rows of %" PRId64 " columns alias", name,
-                  tensor.strides[0], tensor.shape[1]);
-    }
-    if (const auto status = check_range("shape[1] of paged_mqa_ctx_lens_2d", tensor.shape[1], 1, INT32_MAX);
-        status != NSAMETA_OK) {
-      return status;
-    }
-    if (int64_t{desc->batch} * tensor.shape[1] > INT32_MAX) {
-      return fail(NSAMETA_INVALID_ARGUMENT, "%s: batch=%" PRId32 " x shape[1]=%" PRId64 " exceeds 2^31-1 cells", name,
-                  desc->batch, tensor.shape[1]);
-    }
-    desc->ctx_lens_columns = static_cast<int32_t>(tensor.shape[1]);
-    desc->ctx_lens_row_stride = tensor.strides[0];
+  if (status == NSAMETA_OK && is_present(args.req_pool_indices)) {
+    status = check_lengths("req_pool_indices", args.req_pool_indices, device, batch, &desc->req_pool_indices);
   }
-  *output = {tensor.data, std::min(tensor.shape[0], kMaxPositions)};
-  if (output == &desc->positions) desc->positions_dtype = tensor.dtype;
-  return check_capacity(name, kind, tensor.shape[0], *desc);
-}
-
-nsameta_status check_outputs(const args_t& args, nsameta_device device, desc_t* desc) {
-  byte_range inputs[2];
-  byte_range outputs[kNumOutputs];
-  int num_inputs = 0;
-  int num_outputs = 0;
-  inputs[num_inputs++] = span_of("seq_lens", args.seq_lens);
-  if (is_present(args.extend_seq_lens)) inputs[num_inputs++] = span_of("extend_seq_lens", args.extend_seq_lens);
-#define NSAMETA_OUTPUT(name, kind)                                                                    \
-  if (is_present(args.name)) {                                                                        \
-    const auto status = check_output(#name, output_kind::kind, args.name, device, desc, &desc->name); \
-    if (status != NSAMETA_OK) return status;                                                          \
-    outputs[num_outputs++] = span_of(#name, args.name);                                               \
+  if (status == NSAMETA_OK && is_present(args.req_to_token)) {
+    status = check_matrix("req_to_token", args.req_to_token, device, &desc->req_to_token);
   }
-#include "core/outputs.def"
-#undef NSAMETA_OUTPUT
-  return check_disjoint(inputs, num_inputs, outputs, num_outputs);
+  return status;
 }
 
 }  // namespace
@@ -192,67 +174,28 @@ args_t default_args() {
   args.struct_size = sizeof(args);
   args.batch = -1;
   args.kpool = 1;
+  args.page_size = 1;
+  args.mqa_next_n = 1;
+  args.topk_plan_clusters = 30;
+  args.topk_plan_threshold = -1;
+  args.max_table_width = -1;
   args.num_tokens_bound = -1;
+  args.max_kv_bound = -1;
   return args;
 }
 
 nsameta_status check(const args_t* caller, nsameta_device device, desc_t* desc) {
   args_t storage;
   const args_t* found = nullptr;
-  if (const auto status = read_args(caller, &storage, &found); status != NSAMETA_OK) return status;
+  auto status = read_args("build_metadata", offsetof(args_t, out), default_args, caller, &storage, &found);
+  if (status != NSAMETA_OK) return status;
   const args_t& args = *found;
-  if (const auto status = check_scalars(args); status != NSAMETA_OK) return status;
-  *desc = {};
-  if (const auto status = resolve_query(args, desc); status != NSAMETA_OK) return status;
-  if (!is_present(args.seq_lens)) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "seq_lens=NULL: every mode needs it");
-  }
-  if (const auto status = check_tensor("seq_lens", args.seq_lens, 1, device); status != NSAMETA_OK) return status;
-  const int64_t batch = args.batch >= 0 ? args.batch : args.seq_lens.shape[0];
-  if (const auto status = check_range("batch", batch, 0, kMaxRequests); status != NSAMETA_OK) return status;
-  desc->batch = static_cast<int32_t>(batch);
-  desc->kv_offset = args.mode == NSAMETA_MODE_TARGET_VERIFY ? args.tokens_per_request : 0;
-  desc->topk = args.topk;
-  desc->kpool = args.kpool;
-  desc->clamp =
-      args.clamp == NSAMETA_CLAMP_DEFAULT ? args.mode == NSAMETA_MODE_DRAFT_EXTEND : args.clamp == NSAMETA_CLAMP_ON;
-  desc->tail = args.tail;
-  desc->num_tokens_bound = args.num_tokens_bound;
-  if (const auto status = check_input("seq_lens", args.seq_lens, batch, &desc->seq_lens); status != NSAMETA_OK) {
-    return status;
-  }
-  if (desc->query_source != NSAMETA_QUERY_CONSTANT) {
-    const auto& lengths = args.extend_seq_lens;
-    if (const auto status = check_tensor("extend_seq_lens", lengths, 1, device); status != NSAMETA_OK) return status;
-    const int64_t needed = desc->query_source == NSAMETA_QUERY_FIRST ? std::min<int64_t>(batch, 1) : batch;
-    const auto status = check_input("extend_seq_lens", lengths, needed, &desc->extend_seq_lens);
-    if (status != NSAMETA_OK) return status;
-  }
-  return check_outputs(args, device, desc);
-}
-
-void list_outputs(const desc_t& desc, output_view* views) {
-  int i = 0;
-#define NSAMETA_OUTPUT(name, kind) views[i++] = {#name, output_kind::kind, &desc.name, 4};
-#include "core/outputs.def"
-#undef NSAMETA_OUTPUT
-  for (i = 0; i < kNumOutputs; ++i) {
-    if (views[i].output == &desc.positions && desc.positions_dtype == NSAMETA_INT64) views[i].element_bytes = 8;
-  }
-}
-
-int64_t written_count(const output_view& view, const desc_t& desc, int64_t num_tokens) {
-  const bool has_tail = desc.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && desc.batch > 0;
-  const int64_t capacity = view.output->capacity;
-  switch (view.kind) {
-    case output_kind::TOKEN: return has_tail ? capacity : std::min(num_tokens, capacity);
-    case output_kind::TOKEN_CU: return has_tail ? capacity : std::min(num_tokens + 1, capacity);
-    case output_kind::REQUEST:
-    case output_kind::REQUEST_ROW: return desc.batch;
-    case output_kind::REQUEST_CU: return int64_t{desc.batch} + 1;
-    case output_kind::SCALAR: return 1;
-  }
-  return 0;
+  std::memset(desc, 0, offsetof(desc_t, sets));
+  status = check_scalars(args);
+  if (status == NSAMETA_OK) status = resolve_query(args, desc);
+  if (status == NSAMETA_OK) status = resolve_options(args, desc);
+  if (status == NSAMETA_OK) status = check_inputs(args, device, desc);
+  return status == NSAMETA_OK ? check_all_outputs(args, device, desc) : status;
 }
 
 }  // namespace nsameta::build_metadata

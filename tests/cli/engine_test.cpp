@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <set>
 #include <stdexcept>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct recorded_batch {
   std::vector<int32_t> extend_seq_lens;
   int64_t num_tokens;
   int64_t max_kv;
+  std::vector<int32_t> pool_rows;
 };
 
 class recorder final : public step_sink {
@@ -26,7 +28,8 @@ class recorder final : public step_sink {
                        {lengths.seq_lens.begin(), lengths.seq_lens.end()},
                        {lengths.extend_seq_lens.begin(), lengths.extend_seq_lens.end()},
                        lengths.num_tokens,
-                       lengths.max_kv});
+                       lengths.max_kv,
+                       {lengths.pool_rows.begin(), lengths.pool_rows.end()}});
   }
   std::vector<recorded_batch> of(nsameta_mode mode) const {
     std::vector<recorded_batch> found;
@@ -246,6 +249,33 @@ TEST(engine, keeps_its_invariants_on_random_traces) {
     EXPECT_EQ(computed, prompt_tokens - e.stats().prefix_hit_tokens);
     EXPECT_EQ(e.stats().output_tokens, output_tokens);
     for (const auto& b : seen.batches) EXPECT_LE(b.seq_lens.size(), static_cast<size_t>(options.max_batch));
+  }
+}
+
+// Who follows the changes has the table, and each key of a request has a slot of its own there.
+TEST(engine, says_what_it_changes_in_the_table) {
+  trace t;
+  for (int32_t i = 0; i < 30; ++i) add_request(&t, int64_t{i} * 40'000, 700 + 61 * i, 5 + i, {i / 2});
+  engine_options options;
+  options.max_batch = 4;
+  options.page_size = 16;
+  engine e(t, options);
+  auto& table = e.table();
+  const auto context = static_cast<size_t>(table.max_context());
+  std::vector<int32_t> copy(context * 4);
+  recorder seen;
+  while (e.step(seen)) {
+    table.take_changes([&](int32_t row, int32_t first, int32_t end) {
+      const auto from = table.row(row).begin();
+      std::copy(from + first, from + end, copy.begin() + row * table.max_context() + first);
+    });
+    for (int32_t row = 0; row < 4; ++row) {
+      const auto cells = table.row(row);
+      ASSERT_TRUE(std::equal(cells.begin(), cells.end(), copy.begin() + row * table.max_context()));
+    }
+    const auto& last = seen.batches.back();
+    ASSERT_EQ(last.pool_rows.size(), last.seq_lens.size());
+    EXPECT_EQ(std::set<int32_t>(last.pool_rows.begin(), last.pool_rows.end()).size(), last.pool_rows.size());
   }
 }
 

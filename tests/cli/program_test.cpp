@@ -21,16 +21,17 @@ void expect_refused(const std::string& arguments, const std::string& message, co
 }
 
 TEST(program, shows_help_with_examples) {
-  for (const char* arguments : {"--help", "info --help", "replay --help"}) {
+  for (const char* arguments : {"--help", "info --help", "explain --help", "replay --help"}) {
     SCOPED_TRACE(arguments);
     const auto result = run_program(arguments);
     EXPECT_EQ(result.exit_status, 0);
     EXPECT_NE(result.out.find("Examples:"), std::string::npos);
     EXPECT_EQ(result.err, "");
   }
-  for (const char* option : {"--trace", "--format", "--mode", "--next-n", "--max-batch", "--steps", "--step-ms",
-                             "--time-scale", "--topk", "--page-size", "--chunk", "--backend", "--device", "--launch",
-                             "--verify", "--seed", "--json", "--pool-tokens"}) {
+  for (const char* option :
+       {"--trace",      "--format", "--mode",      "--next-n",      "--max-batch",     "--steps",   "--step-ms",
+        "--time-scale", "--topk",   "--page-size", "--chunk",       "--backend",       "--device",  "--launch",
+        "--verify",     "--seed",   "--json",      "--pool-tokens", "--no-wide-table", "--num-sms", "--copy-mb"}) {
     EXPECT_NE(run_program("replay --help").out.find(option), std::string::npos) << option;
   }
 }

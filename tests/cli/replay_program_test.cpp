@@ -26,8 +26,9 @@ std::string mooncake_trace() {
   return write_file("mooncake.jsonl", text);
 }
 
+// Without the copy that bandwidths are set against, which takes longer than the rest.
 json replay(const std::string& arguments, const std::string& environment = "") {
-  const auto result = run_program("replay --json - " + arguments, environment);
+  const auto result = run_program("replay --copy-mb 0 --json - " + arguments, environment);
   EXPECT_EQ(result.exit_status, 0) << result.err;
   return json::parse(result.out);
 }
@@ -55,7 +56,11 @@ TEST(replay, verifies_every_step_of_a_trace) {
     EXPECT_LE(latency.at("p50").get<double>(), latency.at("p90").get<double>());
     EXPECT_LE(latency.at("p90").get<double>(), latency.at("p99").get<double>());
     EXPECT_LE(latency.at("p99").get<double>(), latency.at("max").get<double>());
+    EXPECT_GT(m.at("lengths_us").at("p50").get<double>(), 0);
     EXPECT_GT(m.at("baseline_us").at("p50").get<double>(), 0);
+    EXPECT_GT(m.at("bytes_per_step").get<double>(), 1000);
+    EXPECT_GT(m.at("gb_per_s").get<double>(), 0);
+    EXPECT_FALSE(m.contains("bandwidth_share"));
     tokens += m.at("tokens").get<int64_t>();
   }
   EXPECT_EQ(r.at("tokens").get<int64_t>(), tokens);
@@ -73,6 +78,39 @@ TEST(replay, builds_only_what_the_mode_asks_for) {
   EXPECT_EQ(modes("decode"), "decode extend ");
   EXPECT_EQ(modes("verify"), "verify ");
   EXPECT_EQ(modes("draft_extend"), "draft_extend ");
+}
+
+TEST(replay, sets_bandwidths_against_a_copy) {
+  const auto result = run_program("replay --json - --steps 30 --copy-mb 8 --trace " + mooncake_trace());
+  ASSERT_EQ(result.exit_status, 0) << result.err;
+  const auto r = json::parse(result.out);
+  const auto copy = r.at("copy_gb_per_s").get<double>();
+  EXPECT_GT(copy, 0);
+  for (const auto& m : r.at("modes")) {
+    EXPECT_NEAR(m.at("bandwidth_share").get<double>(), m.at("gb_per_s").get<double>() / copy, 1e-6);
+  }
+  EXPECT_TRUE(replay("--steps 30 --trace " + mooncake_trace()).at("copy_gb_per_s").is_null());
+}
+
+TEST(replay, leaves_out_the_wide_table) {
+  const std::string trace = mooncake_trace();
+  const auto bytes = [&](const std::string& options, bool has_table) {
+    const auto r = replay("--verify all --steps 60 --trace " + trace + options);
+    EXPECT_EQ(r.at("wide_table").get<bool>(), has_table);
+    EXPECT_EQ(r.at("mismatches").get<int>(), 0);
+    return r.at("modes").at("verify").at("bytes_per_step").get<double>();
+  };
+  EXPECT_GT(bytes("", true), 10 * bytes(" --no-wide-table", false));
+  // 65,536 requests of 4 rows are more than a table may take.
+  const auto result = run_program("replay --max-batch 65536 --steps 60 --trace " + trace);
+  EXPECT_EQ(result.exit_status, 0) << result.err;
+  EXPECT_NE(result.out.find("page_table_1 left out"), std::string::npos) << result.out;
+}
+
+TEST(replay, builds_the_schedule_for_the_device_or_as_asked) {
+  const std::string trace = mooncake_trace();
+  EXPECT_EQ(replay("--steps 20 --verify all --trace " + trace).at("num_sms").get<int>(), 132);
+  EXPECT_EQ(replay("--steps 20 --verify all --num-sms 7 --trace " + trace).at("num_sms").get<int>(), 7);
 }
 
 TEST(replay, takes_other_shapes) {

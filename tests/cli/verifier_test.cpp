@@ -50,37 +50,38 @@ TEST(verifier, keeps_the_first_mismatches_and_counts_all) {
 TEST(verifier, finds_any_changed_cell_of_a_build) {
   const session where(kCpuDevice, "cpu");
   builder b(where, {NSAMETA_MODE_TARGET_VERIFY, 4, 8, 2, 5, false});
-  verifier v(b);
+  verifier v(where, b);
   const int32_t seq_lens[] = {3, 0, 9};
   const batch lengths{NSAMETA_MODE_TARGET_VERIFY, seq_lens, {}, 2, 6, 11};
   mismatch_list list;
   const auto build = [&] {
     b.load(lengths);
-    v.prepare();
+    v.prepare(lengths);
     b.run(lengths);
   };
   build();
-  v.check(lengths, 0, &list);
+  v.check(0, &list);
   ASSERT_EQ(list.count, 0);
 
   int64_t num_built = 0;
   for (const auto& place : b.layout().places) {
     SCOPED_TRACE(place.name);
-    ASSERT_GT(place.capacity, 0);
+    if (place.capacity == 0) continue;
     build();
     std::vector<int32_t> unused;
     auto* cells = const_cast<int32_t*>(b.outputs_on_host(&unused));
     ++cells[place.first_cell];
-    v.check(lengths, ++num_built, &list);
+    v.check(++num_built, &list);
     ASSERT_EQ(list.count, num_built);
     EXPECT_EQ(list.first.size() < kMaxMismatchesKept ? list.first.back().output : place.name, place.name);
   }
+  EXPECT_EQ(num_built, 13);
 }
 
 TEST(verifier, begins_again_after_builds_that_were_not_checked) {
   const session where(kCpuDevice, "cpu");
   builder b(where, {NSAMETA_MODE_EXTEND, 4, 16, 0, 5, false});
-  verifier v(b);
+  verifier v(where, b);
   mismatch_list list;
   const int32_t seq_lens[] = {9, 20};
   const int32_t many[] = {6, 7};
@@ -90,9 +91,9 @@ TEST(verifier, begins_again_after_builds_that_were_not_checked) {
   for (const bool is_checked : {true, false, true}) {
     for (const auto& lengths : {large, small}) {
       b.load(lengths);
-      if (is_checked) v.prepare();
+      if (is_checked) v.prepare(lengths);
       b.run(lengths);
-      is_checked ? v.check(lengths, 0, &list) : v.skip();
+      is_checked ? v.check(0, &list) : v.skip();
     }
   }
   EXPECT_EQ(list.count, 0);

@@ -48,8 +48,8 @@ static int run(const nsameta_context* context) {
   args.topk = 6;
   args.seq_lens = view(seq_lens, kNumRequests);
   args.extend_seq_lens = view(extend_seq_lens, kNumRequests);
-  args.seqlens_expanded = view(expanded, kNumTokens);
-  args.nsa_cache_seqlens = view(clamped, kNumTokens);
+  args.out.seqlens_expanded = view(expanded, kNumTokens);
+  args.out.nsa_cache_seqlens = view(clamped, kNumTokens);
   if (nsameta_plan_create(context, NSAMETA_OP_BUILD_METADATA, &args, &plan) != NSAMETA_OK) return fail("plan_create");
   const nsameta_status status = nsameta_plan_run(plan, -1, -1, -1, NULL);
   nsameta_plan_destroy(plan);
@@ -57,7 +57,7 @@ static int run(const nsameta_context* context) {
   if (compare("expanded", expanded, kExpanded) || compare("clamped", clamped, kClamped)) return 1;
   memset(expanded, 0, sizeof(expanded));
   if (nsameta_fill_draft_extend_metadata_fused_simple(context, &args.extend_seq_lens, &args.seq_lens, 6,
-                                                      &args.seqlens_expanded, &args.nsa_cache_seqlens,
+                                                      &args.out.seqlens_expanded, &args.out.nsa_cache_seqlens,
                                                       NULL) != NSAMETA_OK) {
     return fail("preset");
   }

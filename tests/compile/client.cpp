@@ -16,7 +16,7 @@ int main() {
     nsameta::build_metadata_args args;
     args.topk = 2048;
     args.seq_lens = nsameta::make_tensor(data, 2, context.device());
-    args.cu_seqlens_k = nsameta::make_tensor(data + 2, 3, context.device());
+    args.out.cu_seqlens_k = nsameta::make_tensor(data + 2, 3, context.device());
     nsameta::plan(context, args).run(stream.get());
     context.copy_to_host(cu.data(), data + 2, 3 * sizeof(std::int32_t), stream.get());
     try {

@@ -1,6 +1,7 @@
 // The C ABI as a user has it: null pointers, ranges, queries, presets, plans, device services of the CPU.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -12,6 +13,12 @@ namespace {
 #define NSAMETA_EXPECT_REFUSED(call, status, message) \
   EXPECT_EQ((call), (status));                        \
   EXPECT_STREQ(nsameta_last_error_message(), (message))
+
+constexpr int kNumOps = 0
+#define NSAMETA_OP(name) +1
+#include "core/ops.def"
+#undef NSAMETA_OP
+    ;
 
 int32_t find_backend(const char* name) {
   for (int32_t i = 0; i < nsameta_num_backends(); ++i) {
@@ -36,7 +43,7 @@ class api : public testing::Test {
     args.topk = 6;
     args.seq_lens = view(seq_lens_);
     args.extend_seq_lens = view(extend_seq_lens_);
-    args.seqlens_expanded = view(expanded_);
+    args.out.seqlens_expanded = view(expanded_);
     return args;
   }
 
@@ -196,8 +203,10 @@ TEST_F(api, plans_check_what_a_run_says) {
 TEST_F(api, plans_check_their_arguments) {
   nsameta_plan* plan = nullptr;
   const auto args = arguments();
-  NSAMETA_EXPECT_REFUSED(nsameta_plan_create(context_.get(), static_cast<nsameta_op>(1), &args, &plan),
-                         NSAMETA_INVALID_ARGUMENT, "op=1 must be in [0, 1)");
+  const std::string op = std::to_string(kNumOps);
+  const auto no_op = std::bit_cast<nsameta_op>(kNumOps);  // a cast of a constant out of range would be diagnosed
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_create(context_.get(), no_op, &args, &plan), NSAMETA_INVALID_ARGUMENT,
+                         ("op=" + op + " must be in [0, " + op + ")").c_str());
   EXPECT_EQ(nsameta_plan_create(context_.get(), NSAMETA_OP_BUILD_METADATA, nullptr, &plan), NSAMETA_INVALID_ARGUMENT);
   auto no_topk = arguments();
   no_topk.topk = 0;

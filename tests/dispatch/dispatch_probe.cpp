@@ -35,8 +35,8 @@ void run(nsameta_device device, const std::string& backend) {
   nsameta::build_metadata_args args;
   args.topk = 2048;
   args.seq_lens = nsameta::make_tensor(data, 2, device);
-  args.cu_seqlens_k = nsameta::make_tensor(data + 2, 3, device);
-  args.total_tokens = nsameta::make_tensor(data + 5, 1, device);
+  args.out.cu_seqlens_k = nsameta::make_tensor(data + 2, 3, device);
+  args.out.total_tokens = nsameta::make_tensor(data + 5, 1, device);
   context.build_metadata(args);
   context.copy_to_host(out.data(), data + 2, 4 * sizeof(int32_t));
   std::printf("%s%s: %d %d %d, %d\n", context.backend(), context.is_staged() ? " staged" : "", out[0], out[1], out[2],

@@ -43,8 +43,8 @@ TEST(hot_path, neither_plans_nor_one_shot_calls_allocate) {
   args.tokens_per_request = 4;
   args.topk = 2048;
   args.seq_lens = nsameta::make_tensor(seq_lens.data(), seq_lens.size());
-  args.seqlens_expanded = nsameta::make_tensor(expanded.data(), expanded.size());
-  args.cu_seqlens_k = nsameta::make_tensor(cu.data(), cu.size());
+  args.out.seqlens_expanded = nsameta::make_tensor(expanded.data(), expanded.size());
+  args.out.cu_seqlens_k = nsameta::make_tensor(cu.data(), cu.size());
 
   const int64_t before_create = num_allocations;
   nsameta::plan plan(context, args);
@@ -58,6 +58,31 @@ TEST(hot_path, neither_plans_nor_one_shot_calls_allocate) {
   EXPECT_EQ(num_allocations, before_runs);
   EXPECT_EQ(expanded.back(), 5004);
   EXPECT_EQ(context.num_launches(), 35U);
+}
+
+TEST(hot_path, copies_and_slots_do_not_allocate) {
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
+  const std::vector<int32_t> from(64, 3);
+  std::vector<int32_t> to(64);
+  std::vector<int32_t> slots(64);
+  const std::vector<nsameta_copy_pair> pairs{
+      {nsameta::make_tensor(from.data(), 64), nsameta::make_tensor(to.data(), 64)}};
+  const nsameta::copy_metadata_args copy(pairs);
+  nsameta::map_topk_to_slots_args map;
+  map.topk_indices = nsameta::make_tensor_2d(from.data(), 4, 16, 16);
+  map.flattened = nsameta::make_tensor(from.data(), 64);
+  map.slots = nsameta::make_tensor_2d(slots.data(), 4, 16, 16);
+  nsameta::plan copy_plan(context, copy);
+  nsameta::plan map_plan(context, map);
+
+  const int64_t before_runs = num_allocations;
+  copy_plan.run();
+  context.copy_metadata(copy);
+  for (int32_t tokens = -1; tokens <= 4; ++tokens) map_plan.run(nullptr, tokens);
+  context.map_topk_to_slots(map);
+  EXPECT_EQ(num_allocations, before_runs);
+  EXPECT_EQ(to, from);
+  EXPECT_EQ(slots, from);
 }
 
 }  // namespace

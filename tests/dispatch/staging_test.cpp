@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <numeric>
 #include <string>
@@ -41,6 +42,27 @@ class arena_layout {
   nsameta_tensor rows(size_t num_rows, size_t num_columns, size_t row_stride) {
     return nsameta::make_tensor_2d(take(num_rows * row_stride), num_rows, num_columns, static_cast<int64_t>(row_stride),
                                    device_);
+  }
+  // Cell (r, c) lies r * row_stride + c * column_stride after the first one, in either direction.
+  nsameta_tensor matrix(int64_t num_rows, int64_t num_columns, int64_t row_stride, int64_t column_stride) {
+    const int64_t row_reach = (num_rows - 1) * row_stride;
+    const int64_t column_reach = (num_columns - 1) * column_stride;
+    int32_t* const lowest = take(static_cast<size_t>(std::abs(row_reach) + std::abs(column_reach) + 1));
+    int32_t* const first = lowest - std::min<int64_t>(row_reach, 0) - std::min<int64_t>(column_reach, 0);
+    return {first, {num_rows, num_columns}, {row_stride, column_stride}, 2, NSAMETA_INT32, device_};
+  }
+  // Likewise, with values that tell row and column.
+  nsameta_tensor pool(int64_t num_rows, int64_t num_columns, int64_t row_stride, int64_t column_stride,
+                      std::vector<int32_t>* host_arena) {
+    const nsameta_tensor view = matrix(num_rows, num_columns, row_stride, column_stride);
+    const int64_t first = static_cast<int32_t*>(view.data) - base_;
+    for (int64_t r = 0; r < num_rows; ++r) {
+      for (int64_t c = 0; c < num_columns; ++c) {
+        (*host_arena)[static_cast<size_t>(first + r * row_stride + c * column_stride)] =
+            static_cast<int32_t>(1000 * r + c);
+      }
+    }
+    return view;
   }
   // Element i lies `stride` elements after element i - 1, also backwards.
   nsameta_tensor strided(const std::vector<int32_t>& values, int64_t stride, std::vector<int32_t>* host_arena) {
@@ -116,19 +138,19 @@ class staging : public testing::Test {
 
 // All outputs; token arrays hold 24, request arrays 8.
 void add_outputs(arena_layout& layout, nsameta::build_metadata_args* args, size_t num_columns) {
-  args->seqlens_expanded = layout.vector(24);
-  args->nsa_cache_seqlens = layout.vector(24);
-  args->nsa_cu_seqlens_k = layout.vector(25);
-  args->cache_seqlens = layout.vector(8);
-  args->cu_seqlens_k = layout.vector(9);
-  args->cu_seqlens_q = layout.vector(9);
-  args->token_to_batch_idx = layout.vector(24);
-  args->positions = layout.vector64(24);
-  args->topk_indices_offset = layout.vector(24);
-  args->indexer_ks = layout.vector(24);
-  args->indexer_ke = layout.vector(24);
-  args->paged_mqa_ctx_lens_2d = layout.rows(8, num_columns, num_columns + 3);
-  args->total_tokens = layout.vector(1);
+  args->out.seqlens_expanded = layout.vector(24);
+  args->out.nsa_cache_seqlens = layout.vector(24);
+  args->out.nsa_cu_seqlens_k = layout.vector(25);
+  args->out.cache_seqlens = layout.vector(8);
+  args->out.cu_seqlens_k = layout.vector(9);
+  args->out.cu_seqlens_q = layout.vector(9);
+  args->out.token_to_batch_idx = layout.vector(24);
+  args->out.positions = layout.vector64(24);
+  args->out.topk_indices_offset = layout.vector(24);
+  args->out.indexer_ks = layout.vector(24);
+  args->out.indexer_ke = layout.vector(24);
+  args->out.paged_mqa_ctx_lens_2d = layout.rows(8, num_columns, num_columns + 3);
+  args->out.total_tokens = layout.vector(1);
 }
 
 build_fn ragged(const std::vector<int32_t>& seq_lens, const std::vector<int32_t>& extend_seq_lens, int32_t tail,
@@ -208,7 +230,7 @@ TEST_F(staging, tokens_over_capacity_are_not_written) {
   for (const int32_t tail : {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO}) {
     expect_equal([tail](arena_layout& layout, std::vector<int32_t>* values) {
       auto args = ragged({90, 70, 50, 40}, {9, 9, 9, 9}, tail, 1)(layout, values);
-      args.positions.shape[0] = 10;
+      args.out.positions.shape[0] = 10;
       return args;
     });
     EXPECT_EQ(gpu_.fault().check, NSAMETA_CHECK_TOKENS_OVER_CAPACITY);
@@ -224,6 +246,130 @@ TEST_F(staging, negative_lengths_are_reported_by_the_cpu) {
   EXPECT_EQ(gpu_.fault().request_idx, 1);
 }
 
+struct strides {
+  int64_t row;
+  int64_t column;
+};
+
+// Every output that reads req_to_token, for requests of up to 37 keys in a pool of 6 rows and 40 columns.
+build_fn slots(const std::vector<int32_t>& pool_indices, int32_t table_rows, strides pool, strides table) {
+  return [=](arena_layout& layout, std::vector<int32_t>* values) {
+    nsameta::build_metadata_args args;
+    args.mode = NSAMETA_MODE_EXTEND;
+    args.topk = 16;
+    args.page_size = 4;
+    args.table_rows = table_rows;
+    args.table_width = NSAMETA_TABLE_EXACT;
+    args.seq_lens = layout.strided({20, 0, 37, 5}, 1, values);
+    args.extend_seq_lens = layout.strided({3, 1, 0, 2}, 1, values);
+    args.req_pool_indices = layout.strided(pool_indices, 2, values);
+    args.req_to_token = layout.pool(6, 40, pool.row, pool.column, values);
+    args.out.page_table_1 = layout.matrix(6, 36, table.row, table.column);
+    args.out.real_page_table = layout.matrix(6, 10, table.row, table.column);
+    args.out.page_table_1_flattened = layout.vector(80);
+    args.out.out_slots = layout.vector(9);
+    return args;
+  };
+}
+
+TEST_F(staging, slots_through_strides_of_every_kind) {
+  for (const int32_t rows : {NSAMETA_TABLE_ROWS_PER_REQUEST, NSAMETA_TABLE_ROWS_PER_TOKEN}) {
+    for (const strides pool : {strides{40, 1}, strides{1, 6}, strides{-43, 1}, strides{1, -7}, strides{1, 20}}) {
+      expect_equal(slots({3, 0, 5, 2}, rows, pool, {40, 1}));
+    }
+    for (const strides table : {strides{36, 1}, strides{-39, 1}, strides{1, 7}, strides{-1, 6}, strides{75, 2}}) {
+      expect_equal(slots({3, 0, 5, 2}, rows, {40, 1}, table));
+      expect_equal(slots({3, 0, 5, 2}, rows, {40, 1}, table), 2);
+    }
+  }
+}
+
+TEST_F(staging, requests_share_a_pool_row) {
+  expect_equal(slots({4, 4, 4, 4}, NSAMETA_TABLE_ROWS_PER_REQUEST, {40, 1}, {40, 1}));
+}
+
+// More requests than the pool has rows: an index outside it must not become a row of the host copy.
+TEST_F(staging, pool_rows_outside_stay_outside) {
+  expect_equal([](arena_layout& layout, std::vector<int32_t>* values) {
+    auto args = slots({1, 0, 2, 1}, NSAMETA_TABLE_ROWS_PER_REQUEST, {40, 1}, {40, 1})(layout, values);
+    args.req_to_token.shape[0] = 2;
+    return args;
+  });
+  EXPECT_EQ(gpu_.fault().check, NSAMETA_CHECK_POOL_ROW);
+  EXPECT_EQ(gpu_.fault().request_idx, 2);
+  EXPECT_EQ(gpu_.fault().value, 2);
+}
+
+TEST_F(staging, keys_beyond_the_context) {
+  expect_equal([](arena_layout& layout, std::vector<int32_t>* values) {
+    auto args = slots({3, 0, 5, 2}, NSAMETA_TABLE_ROWS_PER_REQUEST, {40, 1}, {40, 1})(layout, values);
+    args.table_width = NSAMETA_TABLE_LIVE_128;
+    args.req_to_token.shape[1] = 18;
+    return args;
+  });
+  EXPECT_EQ(gpu_.fault().check, NSAMETA_CHECK_KV_OVER_CONTEXT);
+}
+
+TEST_F(staging, capacities_that_are_too_small) {
+  expect_equal([](arena_layout& layout, std::vector<int32_t>* values) {
+    auto args = slots({3, 0, 5, 2}, NSAMETA_TABLE_ROWS_PER_TOKEN, {40, 1}, {40, 1})(layout, values);
+    args.out.page_table_1.shape[0] = 4;
+    args.out.page_table_1_flattened.shape[0] = 31;
+    args.out.out_slots.shape[0] = 5;
+    return args;
+  });
+}
+
+TEST_F(staging, schedule_plan_and_more_outputs) {
+  std::deque<nsameta_metadata_outputs> all_more;
+  for (const int32_t clusters : {0, 6}) {  // of 6 tokens: a plan, and none
+    expect_equal([&](arena_layout& layout, std::vector<int32_t>* values) {
+      auto args = slots({3, 0, 5, 2}, NSAMETA_TABLE_ROWS_PER_REQUEST, {40, 1}, {40, 1})(layout, values);
+      args.topk_plan_clusters = clusters;
+      args.topk_plan_threshold = 4;
+      args.out.paged_mqa_schedule = layout.rows(8, 2, 2);
+      args.out.topk_plan = layout.rows(9, 2, 2);
+      auto& more = all_more.emplace_back();
+      more.paged_mqa_schedule = layout.rows(3, 2, 2);
+      more.topk_plan = layout.rows(2, 2, 2);
+      more.page_table_1 = layout.matrix(4, 12, 1, 5);
+      more.cache_seqlens = layout.vector(4);
+      more.positions = layout.vector64(7);
+      args.more_outputs = &more;
+      args.num_more_outputs = 1;
+      return args;
+    });
+  }
+}
+
+TEST_F(staging, true_batch_of_the_device) {
+  for (const int32_t num_requests : {3, 0, 9, -2}) {
+    for (const int32_t tail : {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO, NSAMETA_TAIL_LAST, NSAMETA_TAIL_MINUS_ONE}) {
+      expect_equal([=](arena_layout& layout, std::vector<int32_t>* values) {
+        auto args = slots({3, 0, 5, 2}, NSAMETA_TABLE_ROWS_PER_REQUEST, {40, 1}, {40, 1})(layout, values);
+        args.tail = tail;
+        args.num_requests = layout.strided({num_requests}, 1, values);
+        add_outputs(layout, &args, 2);
+        return args;
+      });
+    }
+  }
+}
+
+TEST_F(staging, only_needed_slots_travel) {
+  std::vector<int32_t> upload = poisoned();
+  arena_layout layout(memory_.as<int32_t>(), kGpu);
+  auto args = slots({3, 0, 5, 2}, NSAMETA_TABLE_ROWS_PER_REQUEST, {40, 1}, {40, 1})(layout, &upload);
+  args.out.page_table_1 = args.out.real_page_table = args.out.page_table_1_flattened = {};
+  gpu_.copy_to_device(memory_.data(), upload.data(), upload.size() * sizeof(int32_t));
+  nsameta::plan plan(gpu_, args);
+  const auto before = gpu_log();
+  plan.run(nullptr);
+  // Two lengths of 4 requests, the indices with what lies between, and the new tokens of requests 0 and 3.
+  EXPECT_EQ(gpu_log().bytes_read - before.bytes_read, (4U + 4U + 7U + 3U + 2U) * 4U);
+  EXPECT_EQ(gpu_log().bytes_written - before.bytes_written, 6U * 4U);
+}
+
 TEST_F(staging, only_what_is_wanted_travels) {
   std::vector<int32_t> upload = poisoned();
   arena_layout layout(memory_.as<int32_t>(), kGpu);
@@ -232,8 +378,8 @@ TEST_F(staging, only_what_is_wanted_travels) {
   args.topk = 16;
   args.seq_lens = layout.strided({20, 7, 31, 5}, 1, &upload);
   args.extend_seq_lens = layout.strided({3, 1, 6, 2}, 1, &upload);
-  args.seqlens_expanded = layout.vector(24);
-  args.paged_mqa_ctx_lens_2d = layout.rows(8, 2, 5);
+  args.out.seqlens_expanded = layout.vector(24);
+  args.out.paged_mqa_ctx_lens_2d = layout.rows(8, 2, 5);
   gpu_.copy_to_device(memory_.data(), upload.data(), upload.size() * sizeof(int32_t));
   nsameta::plan plan(gpu_, args);
   const auto before = gpu_log();
@@ -276,7 +422,7 @@ TEST_F(staging, a_failing_copy_is_passed_on_with_the_owner_s_name) {
   args.topk = 16;
   std::vector<int32_t> host(8);
   args.seq_lens = nsameta::make_tensor(host.data(), 4, kGpu);  // not the fake GPU's memory
-  args.cache_seqlens = nsameta::make_tensor(host.data() + 4, 4, kGpu);
+  args.out.cache_seqlens = nsameta::make_tensor(host.data() + 4, 4, kGpu);
   EXPECT_EQ(nsameta_build_metadata(gpu_.get(), &args, nullptr), NSAMETA_DEVICE_ERROR);
   EXPECT_STREQ(nsameta_last_error_message(), "backend fake_gpu: illegal address");
 }

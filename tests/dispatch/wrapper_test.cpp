@@ -73,12 +73,43 @@ TEST(wrapper, moved_handles_work_on) {
   nsameta::build_metadata_args args;
   args.topk = 1;
   args.seq_lens = nsameta::make_tensor(lens.data(), lens.size());
-  args.cu_seqlens_k = nsameta::make_tensor(cu.data(), cu.size());
+  args.out.cu_seqlens_k = nsameta::make_tensor(cu.data(), cu.size());
   std::optional<nsameta::plan> plan(std::in_place, context, args);
   nsameta::plan other = std::move(*plan);
   plan.reset();
   other.run();
   EXPECT_EQ(cu, (std::vector<int32_t>{0, 3, 7}));
+}
+
+TEST(wrapper, copies_by_call_and_by_plan) {
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
+  std::vector<int32_t> from{1, 2, 3};
+  std::vector<int32_t> to(3);
+  const std::vector<nsameta_copy_pair> pairs{
+      {nsameta::make_tensor(from.data(), 3), nsameta::make_tensor(to.data(), 3)}};
+  const nsameta::copy_metadata_args args(pairs);
+  context.copy_metadata(args);
+  EXPECT_EQ(to, from);
+  nsameta::plan plan(context, args);
+  from[1] = 7;
+  plan.run();
+  EXPECT_EQ(to, from);
+}
+
+TEST(wrapper, maps_by_call_and_by_plan) {
+  const nsameta::context context(nsameta::kCpuDevice, "cpu");
+  const std::vector<int32_t> topk{2, -1, 0, 1};
+  const std::vector<int32_t> flattened{30, 31, 32};
+  std::vector<int32_t> slots(4);
+  nsameta::map_topk_to_slots_args args;
+  args.topk_indices = nsameta::make_tensor_2d(topk.data(), 2, 2, 2);
+  args.flattened = nsameta::make_tensor(flattened.data(), flattened.size());
+  args.slots = nsameta::make_tensor_2d(slots.data(), 2, 2, 2);
+  context.map_topk_to_slots(args);
+  EXPECT_EQ(slots, (std::vector<int32_t>{32, -1, 30, 31}));
+  slots.assign(4, 0);
+  nsameta::plan(context, args).run(nullptr, 1);
+  EXPECT_EQ(slots, (std::vector<int32_t>{32, -1, 0, 0}));
 }
 
 TEST(wrapper, presets) {

@@ -27,6 +27,19 @@ TEST_P(build_metadata_contracts, tails) {
   }
 }
 
+TEST_P(build_metadata_contracts, slots_have_tails_and_tables_have_none) {
+  random_source random(35);
+  for (const auto tail : kTails) {
+    for (const auto mode : {NSAMETA_MODE_EXTEND, NSAMETA_MODE_DRAFT_EXTEND}) {
+      auto c = ragged_case(mode, random_lengths(random, 20, 0, 300), random_lengths(random, 20, 0, 4));
+      c.with_pool(random).want_all();
+      for (auto& output : c.outputs) output.slack = random.in(0, 30);
+      c.tail = tail;
+      check(c);
+    }
+  }
+}
+
 TEST_P(build_metadata_contracts, tails_of_outputs_with_different_capacities) {
   random_source random(31);
   for (const auto tail : kTails) {

@@ -14,6 +14,7 @@ using plan_handle = std::unique_ptr<nsameta_plan, plan_deleter>;
 reference::metadata_inputs first_requests(const reference::metadata_inputs& all, int64_t batch) {
   auto part = all;
   part.seq_lens.resize(static_cast<size_t>(batch));
+  if (!all.req_pool_indices.empty()) part.req_pool_indices.resize(static_cast<size_t>(batch));
   if (!all.static_width && !all.extend_seq_lens.empty()) part.extend_seq_lens.resize(static_cast<size_t>(batch));
   return part;
 }
@@ -72,6 +73,22 @@ TEST_P(build_metadata_plans, every_batch_with_tails) {
   }
 }
 
+TEST_P(build_metadata_plans, every_batch_with_slots) {
+  random_source random(55);
+  const auto lengths = [&](int64_t batch) { return random_lengths(random, batch, 0, 200); };
+  auto decode = decode_case(lengths(40)).with_pool(random).want_all();
+  auto verify = verify_case(lengths(20), 4).with_pool(random).want_all();
+  auto extend = ragged_case(NSAMETA_MODE_EXTEND, lengths(50), random_lengths(random, 50, 0, 6));
+  auto width = ragged_case(NSAMETA_MODE_DRAFT_EXTEND, lengths(20), {3});
+  width.inputs.static_width = true;
+  width.table_rows = NSAMETA_TABLE_ROWS_PER_REQUEST;
+  extend.with_pool(random).want_all().with_num_requests(30);  // below some of the batches that are run
+  for (const auto& c : {decode, verify, extend, width.with_pool(random).want_all()}) {
+    check_every_batch(c);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(build_metadata_plans, batches_of_thousands) {
   random_source random(52);
   bound_case bound(context(), stream(), random_ragged_case(random, NSAMETA_MODE_EXTEND, 9000, 4).want_all());
@@ -83,8 +100,9 @@ TEST_P(build_metadata_plans, batches_of_thousands) {
 
 TEST_P(build_metadata_plans, bounds_change_no_result) {
   random_source random(53);
-  bound_case bound(context(), stream(),
-                   random_ragged_case(random, NSAMETA_MODE_EXTEND, 60, 50).want_all().with_slack(10));
+  auto c = random_ragged_case(random, NSAMETA_MODE_EXTEND, 60, 50).with_slack(10);
+  for (auto& kv : c.inputs.seq_lens) kv %= 300;
+  bound_case bound(context(), stream(), c.with_pool(random).want_all());
   const auto plan = create(bound);
   for (const int64_t bound_value : {int64_t{-1}, int64_t{0}, int64_t{1}, int64_t{200}, int64_t{1} << 40, INT64_MAX}) {
     ASSERT_NO_FATAL_FAILURE(run(bound, plan.get(), 60, bound_value, -1));

@@ -22,8 +22,8 @@ void build_metadata_seed::check_all(metadata_case c) {
     SCOPED_TRACE("fused_simple");
     check_launch(c, [&](const bound_case& b) {
       return nsameta_fill_draft_extend_metadata_fused_simple(context(), &b.args().extend_seq_lens, &b.args().seq_lens,
-                                                             topk, &b.args().seqlens_expanded,
-                                                             &b.args().nsa_cache_seqlens, stream());
+                                                             topk, &b.args().out.seqlens_expanded,
+                                                             &b.args().out.nsa_cache_seqlens, stream());
     });
   }
   metadata_case roomy = c;
@@ -32,8 +32,8 @@ void build_metadata_seed::check_all(metadata_case c) {
     SCOPED_TRACE("inplace");
     check_launch(roomy, [&](const bound_case& b) {
       return nsameta_fill_draft_extend_metadata_inplace(context(), &b.args().extend_seq_lens, &b.args().seq_lens, topk,
-                                                        &b.args().seqlens_expanded, &b.args().nsa_cache_seqlens,
-                                                        &b.args().total_tokens, stream());
+                                                        &b.args().out.seqlens_expanded, &b.args().out.nsa_cache_seqlens,
+                                                        &b.args().out.total_tokens, stream());
     });
   }
   roomy.at(output_id::total_tokens).is_wanted = false;
@@ -41,7 +41,7 @@ void build_metadata_seed::check_all(metadata_case c) {
     SCOPED_TRACE("inplace without total_tokens");
     check_launch(roomy, [&](const bound_case& b) {
       return nsameta_fill_draft_extend_metadata_inplace(context(), &b.args().extend_seq_lens, &b.args().seq_lens, topk,
-                                                        &b.args().seqlens_expanded, &b.args().nsa_cache_seqlens,
+                                                        &b.args().out.seqlens_expanded, &b.args().out.nsa_cache_seqlens,
                                                         nullptr, stream());
     });
   }
@@ -49,8 +49,8 @@ void build_metadata_seed::check_all(metadata_case c) {
   SCOPED_TRACE("fused");
   check_launch(c, [&](const bound_case& b) {
     return nsameta_fill_draft_extend_metadata_fused(context(), &b.args().extend_seq_lens, &b.args().seq_lens, topk,
-                                                    &b.args().seqlens_expanded, &b.args().nsa_cache_seqlens,
-                                                    &b.args().cache_seqlens, &b.args().cu_seqlens_k, stream());
+                                                    &b.args().out.seqlens_expanded, &b.args().out.nsa_cache_seqlens,
+                                                    &b.args().out.cache_seqlens, &b.args().out.cu_seqlens_k, stream());
   });
 }
 
@@ -125,8 +125,8 @@ TEST_P(build_metadata_seed, presets_refuse_bad_arguments) {
   ASSERT_NO_FATAL_FAILURE(bound.reset(bound.description().inputs));
   const auto& a = bound.args();
   const auto call = [&](const nsameta_tensor* extend, const nsameta_tensor* seq, int32_t topk) {
-    return nsameta_fill_draft_extend_metadata_fused_simple(context(), extend, seq, topk, &a.seqlens_expanded,
-                                                           &a.nsa_cache_seqlens, stream());
+    return nsameta_fill_draft_extend_metadata_fused_simple(context(), extend, seq, topk, &a.out.seqlens_expanded,
+                                                           &a.out.nsa_cache_seqlens, stream());
   };
   const auto refused = [&](nsameta_status status, const char* part) {
     EXPECT_EQ(status, NSAMETA_INVALID_ARGUMENT);

@@ -32,6 +32,21 @@ TEST_P(build_metadata_sizes, batches_around_warps_and_blocks) {
   }
 }
 
+TEST_P(build_metadata_sizes, slots_of_batches_around_warps_and_blocks) {
+  for (const int64_t batch : {1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1025, 2049}) {
+    const int64_t longest = batch < 300 ? 300 : 20;
+    const auto lengths = [&] { return random_lengths(random_, batch, 0, longest); };
+    auto decode = decode_case(lengths()).with_pool(random_).want_all();
+    auto verify = verify_case(lengths(), 3).with_pool(random_).want_all();
+    auto ragged = ragged_case(NSAMETA_MODE_EXTEND, lengths(), random_lengths(random_, batch, 0, 6));
+    ragged.with_pool(random_).want_all().with_slack(77);
+    ragged.tail = NSAMETA_TAIL_LAST;
+    SCOPED_TRACE(batch);
+    for (const auto& c : {decode, verify, ragged}) check(c);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(build_metadata_sizes, batches_of_thousands) {
   for (const int64_t batch : {1023, 1024, 1025, 2047, 2048, 2049, 4095, 4096, 4097}) {
     check_batch(batch, 3);

@@ -21,7 +21,7 @@ TEST_P(build_metadata_struct_size, no_init_is_refused) {
   expect_no_launch();
   const auto c = decode_case({1, 2}).want_all();
   check_refused(c, [](args_t* a) { a->struct_size = 0; }, {"struct_size=0"});
-  check_refused(c, [](args_t* a) { a->struct_size = offsetof(args_t, seq_lens) - 1; }, {"struct_size="});
+  check_refused(c, [](args_t* a) { a->struct_size = offsetof(args_t, out) - 1; }, {"struct_size="});
 }
 
 TEST_P(build_metadata_struct_size, older_caller_gets_defaults) {
@@ -29,7 +29,7 @@ TEST_P(build_metadata_struct_size, older_caller_gets_defaults) {
   auto c = decode_case({1, 2, 3}).want({output_id::seqlens_expanded, output_id::cu_seqlens_k});
   check_launch(c, [&](const bound_case& b) {
     auto args = b.args();
-    args.struct_size = offsetof(args_t, positions);
+    args.struct_size = offsetof(args_t, out) + offsetof(nsameta_metadata_outputs, positions);
     std::memset(reinterpret_cast<char*>(&args) + args.struct_size, 0x5A, sizeof(args) - args.struct_size);
     return nsameta_build_metadata(context(), &args, stream());
   });

@@ -80,14 +80,18 @@ TEST_P(build_metadata_validation, inputs) {
 }
 
 TEST_P(build_metadata_validation, device_mismatch) {
-  for (const auto field : {&args_t::seq_lens, &args_t::extend_seq_lens, &args_t::positions, &args_t::total_tokens}) {
-    check_refused(good(), [&](args_t* a) { (a->*field).device.id += 1; }, {"is on", "context is for"});
-    check_refused(good(), [&](args_t* a) { (a->*field).device.type = 7; }, {"is on", "context is for"});
+  const auto field = [](args_t* a, int i) -> nsameta_tensor& {
+    return *std::array{&a->seq_lens, &a->extend_seq_lens, &a->out.positions,
+                       &a->out.total_tokens}[static_cast<size_t>(i)];
+  };
+  for (int i = 0; i < 4; ++i) {
+    check_refused(good(), [&](args_t* a) { field(a, i).device.id += 1; }, {"is on", "context is for"});
+    check_refused(good(), [&](args_t* a) { field(a, i).device.type = 7; }, {"is on", "context is for"});
   }
 }
 
 TEST_P(build_metadata_validation, every_output) {
-  for (int i = 0; i < kNumOutputs; ++i) {
+  for (int i = 0; i < static_cast<int>(output_id::out_slots); ++i) {
     const std::string name = output_name(i);
     SCOPED_TRACE(name);
     check_refused(good(), [&](args_t* a) { tensor_of(a, i).dtype = -1; }, {name, "dtype=-1"});
@@ -107,37 +111,39 @@ TEST_P(build_metadata_validation, every_output) {
 }
 
 TEST_P(build_metadata_validation, capacities_that_the_host_knows) {
-  for (int i = 0; i < kNumOutputs; ++i) {
+  for (int i = 0; i < static_cast<int>(output_id::out_slots); ++i) {
     const std::string name = output_name(i);
     SCOPED_TRACE(name);
     const auto shrink = [&](args_t* a) { tensor_of(a, i).shape[0] -= 1; };
     check_refused(verify_case({5, 6, 7}, 2).want_all(), shrink, {name, "capacity"});
     if (!is_per_token(i)) check_refused(good(), shrink, {name, "capacity"});
   }
-  check_refused(good(), [](args_t* a) { a->nsa_cu_seqlens_k.shape[0] = 0; }, {"nsa_cu_seqlens_k", "capacity 0"});
+  check_refused(good(), [](args_t* a) { a->out.nsa_cu_seqlens_k.shape[0] = 0; }, {"nsa_cu_seqlens_k", "capacity 0"});
 }
 
 TEST_P(build_metadata_validation, ctx_lens_rows) {
-  const auto rows = &args_t::paged_mqa_ctx_lens_2d;
-  check_refused(good(), [&](args_t* a) { (a->*rows).strides[0] = 2; }, {"paged_mqa_ctx_lens_2d", "strides[0]=2", "3"});
-  check_refused(good(), [&](args_t* a) { (a->*rows).strides[0] = -3; }, {"paged_mqa_ctx_lens_2d", "strides[0]=-3"});
-  check_refused(good(), [&](args_t* a) { (a->*rows).strides[1] = 2; }, {"paged_mqa_ctx_lens_2d", "strides[1]=2"});
-  check_refused(verify_case({5, 6}, 4).want_all(), [&](args_t* a) { (a->*rows).shape[1] = 3; },
+  const auto rows = [](args_t* a) -> nsameta_tensor& { return a->out.paged_mqa_ctx_lens_2d; };
+  check_refused(good(), [&](args_t* a) { rows(a).strides[0] = 2; }, {"paged_mqa_ctx_lens_2d", "strides[0]=2", "3"});
+  check_refused(good(), [&](args_t* a) { rows(a).strides[0] = -3; }, {"paged_mqa_ctx_lens_2d", "strides[0]=-3"});
+  check_refused(good(), [&](args_t* a) { rows(a).strides[1] = 2; }, {"paged_mqa_ctx_lens_2d", "strides[1]=2"});
+  check_refused(verify_case({5, 6}, 4).want_all(), [&](args_t* a) { rows(a).shape[1] = 3; },
                 {"paged_mqa_ctx_lens_2d", "shape[1]=3", "4"});
 }
 
 TEST_P(build_metadata_validation, overlaps) {
-  check_refused(good(), [](args_t* a) { a->positions.data = a->seqlens_expanded.data; },
+  check_refused(good(), [](args_t* a) { a->out.positions.data = a->out.seqlens_expanded.data; },
                 {"positions", "overlaps", "seqlens_expanded"});
-  check_refused(good(), [](args_t* a) { a->cu_seqlens_q.data = static_cast<int32_t*>(a->cu_seqlens_k.data) + 3; },
+  check_refused(good(),
+                [](args_t* a) { a->out.cu_seqlens_q.data = static_cast<int32_t*>(a->out.cu_seqlens_k.data) + 3; },
                 {"cu_seqlens_q", "overlaps", "cu_seqlens_k"});
-  check_refused(good(), [](args_t* a) { a->cache_seqlens.data = a->seq_lens.data; },
+  check_refused(good(), [](args_t* a) { a->out.cache_seqlens.data = a->seq_lens.data; },
                 {"cache_seqlens", "overlaps", "seq_lens"});
-  check_refused(good(), [](args_t* a) { a->total_tokens.data = static_cast<int32_t*>(a->extend_seq_lens.data) + 2; },
+  check_refused(good(),
+                [](args_t* a) { a->out.total_tokens.data = static_cast<int32_t*>(a->extend_seq_lens.data) + 2; },
                 {"total_tokens", "overlaps", "extend_seq_lens"});
   auto strided = good();
   strided.seq_lens.stride = -3;
-  check_refused(strided, [](args_t* a) { a->total_tokens.data = static_cast<int32_t*>(a->seq_lens.data) - 5; },
+  check_refused(strided, [](args_t* a) { a->out.total_tokens.data = static_cast<int32_t*>(a->seq_lens.data) - 5; },
                 {"total_tokens", "overlaps", "seq_lens"});
 }
 

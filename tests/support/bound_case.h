@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nsameta/device.h"
+#include "tests/support/bound_set.h"
 #include "tests/support/metadata_case.h"
 
 namespace nsameta::test {
@@ -23,8 +24,8 @@ class bound_case {
   // Poisons all memory and stores `inputs`, whose batch is at most the case's.
   void reset(const reference::metadata_inputs& inputs);
 
-  // After a run on `inputs` (and a synchronisation): every byte is right, and the context reports the fault there is.
-  // Clears the fault.
+  // After a run on the inputs of the last reset() (and a synchronisation): every byte is right, and the context reports
+  // the fault there is. Clears the fault.
   testing::AssertionResult holds(const reference::metadata_inputs& inputs);
 
   // The first half of it: every byte is right.
@@ -33,15 +34,18 @@ class bound_case {
   // What the oracle says of `inputs`, as far as any output has room for it.
   reference::metadata expected_of(const reference::metadata_inputs& inputs) const;
 
+  // Faults of device data that a run reports, the first of which the CPU keeps.
+  std::vector<reference::metadata_fault> faults_of(const reference::metadata& m) const;
+
   // Nothing was written since reset().
   testing::AssertionResult is_untouched();
 
  private:
-  nsameta_tensor add_input(const char* name, const input_layout& layout, int64_t count, int* region);
-  void add_outputs();
+  nsameta_tensor add_vector(const char* name, const input_layout& layout, int64_t count, int* region);
+  void add_inputs();
+  void add_sets();
+  void rebase();
   void store(const input_layout& layout, const std::vector<int64_t>& lengths, int64_t count, int region);
-  void expect_output(const reference::metadata& m, int output, memory_image* expected) const;
-  void expect_rows(const reference::metadata& m, memory_image* expected) const;
   testing::AssertionResult has_right_fault(const reference::metadata& m);
   std::vector<std::byte> read_back();
 
@@ -52,8 +56,13 @@ class bound_case {
   memory_image image_;
   int seq_region_ = -1;
   int extend_region_ = -1;
-  std::array<int, kNumOutputs> regions_{};
-  std::array<int64_t, kNumOutputs> capacities_{};
+  int num_requests_region_ = -1;
+  int pool_indices_region_ = -1;
+  int pool_region_ = -1;
+  placement pool_place_;
+  std::vector<bound_set> sets_;
+  std::vector<nsameta_metadata_outputs> more_outputs_;
+  reference::metadata_inputs current_;  // of the last reset()
   void* block_ = nullptr;
   uint32_t salt_ = 0;
 };

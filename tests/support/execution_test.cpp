@@ -9,9 +9,16 @@ namespace {
 // Other inputs of the same batch, so that a replay that still reads what was there at capture gives wrong values.
 reference::metadata_inputs changed(const metadata_case& c) {
   auto inputs = c.inputs;
-  std::reverse(inputs.seq_lens.begin(), inputs.seq_lens.end());
-  std::reverse(inputs.extend_seq_lens.begin(), inputs.extend_seq_lens.end());
+  const int64_t num_requests = true_batch(inputs);
+  // What lies beyond the true batch may be garbage and stays there.
+  const auto reverse = [&](std::vector<int64_t>* values) {
+    std::reverse(values->begin(), values->begin() + std::min(num_requests, static_cast<int64_t>(values->size())));
+  };
+  reverse(&inputs.seq_lens);
+  reverse(&inputs.extend_seq_lens);
+  reverse(&inputs.req_pool_indices);
   for (auto& kv : inputs.seq_lens) ++kv;
+  if (inputs.has_num_requests && num_requests > 0) inputs.num_requests = num_requests - 1;
   return inputs;
 }
 

@@ -1,7 +1,6 @@
 #include "tests/support/metadata_case.h"
 
 #include <algorithm>
-#include <ostream>
 #include <utility>
 
 namespace nsameta::test {
@@ -18,22 +17,19 @@ constexpr output_description kOutputs[] = {
 #undef NSAMETA_OUTPUT
 };
 
-int64_t count_of(const std::vector<int32_t>& values) { return static_cast<int64_t>(values.size()); }
-int64_t count_of(int64_t) { return 1; }
-int64_t element_of(const std::vector<int32_t>& values, int64_t idx) { return values[static_cast<size_t>(idx)]; }
-int64_t element_of(int64_t value, int64_t) { return capped(value); }
-
-void print(std::ostream& out, const char* name, const std::vector<int64_t>& lengths, const input_layout& layout) {
-  constexpr size_t kShown = 8;
-  out << "\n  " << name << " [" << lengths.size() << "] " << (layout.dtype == NSAMETA_INT64 ? "int64" : "int32")
-      << " stride " << layout.stride << " offset " << layout.offset_elements << ":";
-  for (size_t i = 0; i < std::min(kShown, lengths.size()); ++i) out << " " << lengths[i];
-  if (lengths.size() > kShown) out << " ...";
+bool is_speculative(const reference::metadata_inputs& in) {
+  return in.mode == NSAMETA_MODE_TARGET_VERIFY || in.mode == NSAMETA_MODE_DRAFT_EXTEND;
 }
 
+int64_t count_of(const std::vector<int32_t>& values) { return static_cast<int64_t>(values.size()); }
+int64_t count_of(int64_t) { return 1; }
+int64_t count_of(const std::vector<std::vector<int32_t>>&) { return 0; }
+int64_t element_of(const std::vector<std::vector<int32_t>>&, int64_t) { return 0; }
+int64_t element_of(const std::vector<int32_t>& values, int64_t idx) { return values[static_cast<size_t>(idx)]; }
+int64_t element_of(int64_t value, int64_t) { return capped(value); }
 }  // namespace
 
-int32_t capped(int64_t num_tokens) { return static_cast<int32_t>(std::min<int64_t>(num_tokens, INT32_MAX)); }
+int32_t capped(int64_t count) { return static_cast<int32_t>(std::min<int64_t>(count, INT32_MAX)); }
 
 const char* output_name(int output) { return kOutputs[output].name; }
 output_kind kind_of(int output) { return kOutputs[output].kind; }
@@ -44,7 +40,12 @@ metadata_case& metadata_case::want(std::initializer_list<output_id> ids) {
 }
 
 metadata_case& metadata_case::want_all() {
-  for (auto& output : outputs) output.is_wanted = true;
+  for (int i = 0; i < kNumOutputs; ++i) {
+    const auto id = static_cast<output_id>(i);
+    const bool is_possible =
+        pool != nullptr ? id != output_id::real_page_table || inputs.page_size > 1 : id <= output_id::total_tokens;
+    if (is_possible) at(id).is_wanted = true;
+  }
   return *this;
 }
 
@@ -55,39 +56,70 @@ metadata_case& metadata_case::with_slack(int64_t slack) {
   return *this;
 }
 
-std::ostream& operator<<(std::ostream& out, const metadata_case& c) {
-  const auto& in = c.inputs;
-  out << "mode " << in.mode << " batch " << in.seq_lens.size() << " n " << in.tokens_per_request << " static_width "
-      << in.static_width << " topk " << in.topk << " kpool " << in.kpool << " clamp " << c.clamp << " tail " << c.tail
-      << " num_tokens_bound " << c.num_tokens_bound << " spare_requests " << c.spare_requests;
-  print(out, "seq_lens", in.seq_lens, c.seq_lens);
-  if (has_extend_tensor(in)) print(out, "extend_seq_lens", in.extend_seq_lens, c.extend_seq_lens);
-  for (int i = 0; i < kNumOutputs; ++i) {
-    const auto& o = c.outputs[static_cast<size_t>(i)];
-    if (o.is_wanted) out << "\n  " << output_name(i) << " slack " << o.slack << " offset " << o.offset_elements;
-  }
-  return out;
-}
-
 bool has_constant_query(const reference::metadata_inputs& inputs) {
   return inputs.mode == NSAMETA_MODE_DECODE || inputs.tokens_per_request > 0;
 }
 
 bool has_extend_tensor(const reference::metadata_inputs& inputs) { return !has_constant_query(inputs); }
 
+bool metadata_case::tables_by_token() const {
+  if (table_rows != NSAMETA_TABLE_ROWS_DEFAULT) return table_rows == NSAMETA_TABLE_ROWS_PER_TOKEN;
+  return is_speculative(inputs);
+}
+
+metadata_case& metadata_case::with_pool(random_source& random, int64_t max_context) {
+  int64_t longest = 1;
+  for (size_t r = 0; r < inputs.seq_lens.size(); ++r) longest = std::max(longest, key_length(inputs, r));
+  inputs.max_context = max_context >= 0 ? max_context : longest;
+  inputs.pool_rows = batch() + random.in(1, 5);
+  if (inputs.page_size == 1) inputs.page_size = 64;
+  inputs.req_pool_indices = random_lengths(random, batch(), 0, inputs.pool_rows - 1);
+  auto cells = std::make_shared<std::vector<int32_t>>(static_cast<size_t>(inputs.pool_rows * inputs.max_context));
+  // Any value may stand there; engines have slots below the pool's size and sometimes -1.
+  auto state = static_cast<uint64_t>(random.in(0, INT64_MAX));
+  for (auto& cell : *cells) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    cell = static_cast<int32_t>(state >> 33U) - (state >> 58U == 0 ? 1'000'000'000 : 0);
+  }
+  pool = std::move(cells);
+  inputs.req_to_token = pool->data();
+  return *this;
+}
+
+metadata_case& metadata_case::with_num_requests(int64_t num_requests) {
+  inputs.num_requests = num_requests;
+  inputs.has_num_requests = true;
+  return *this;
+}
+
+int64_t key_length(const reference::metadata_inputs& inputs, size_t request_idx) {
+  const int64_t offset = inputs.mode == NSAMETA_MODE_TARGET_VERIFY ? inputs.tokens_per_request : 0;
+  return inputs.seq_lens[request_idx] + offset;
+}
+
+int64_t true_batch(const reference::metadata_inputs& inputs) {
+  const auto batch = static_cast<int64_t>(inputs.seq_lens.size());
+  return inputs.has_num_requests ? std::clamp<int64_t>(inputs.num_requests, 0, batch) : batch;
+}
+
 void resolve(metadata_case* c) {
   auto& in = c->inputs;
   in.clamp =
       c->clamp == NSAMETA_CLAMP_ON || (c->clamp == NSAMETA_CLAMP_DEFAULT && in.mode == NSAMETA_MODE_DRAFT_EXTEND);
-  const int width = in.mode == NSAMETA_MODE_DECODE ? 1 : in.tokens_per_request;
-  in.ctx_lens_columns = has_constant_query(in) ? width : c->ctx_lens_columns;
-  if (c->seq_lens.stride == 0) {
-    std::fill(in.seq_lens.begin(), in.seq_lens.end(), in.seq_lens.empty() ? 0 : in.seq_lens[0]);
+  in.mqa_by_token = c->mqa_lengths == NSAMETA_MQA_LENGTHS_DEFAULT ? is_speculative(in)
+                                                                  : c->mqa_lengths == NSAMETA_MQA_LENGTHS_VISIBLE;
+  in.ctx_lens_columns = 0;
+  for (size_t i = 0; i < c->num_sets(); ++i) {
+    set_layout& set = i == 0 ? *c : c->more_sets[i - 1];
+    if (has_constant_query(in)) set.ctx_lens_columns = in.mode == NSAMETA_MODE_DECODE ? 1 : in.tokens_per_request;
+    in.ctx_lens_columns = std::max(in.ctx_lens_columns, set.ctx_lens_columns);
   }
-  if (c->extend_seq_lens.stride == 0) {
-    auto& extend = in.extend_seq_lens;
-    std::fill(extend.begin(), extend.end(), extend.empty() ? 0 : extend[0]);
-  }
+  const auto make_equal = [](const input_layout& layout, std::vector<int64_t>* lengths) {
+    if (layout.stride == 0 && !lengths->empty()) std::fill(lengths->begin(), lengths->end(), lengths->front());
+  };
+  make_equal(c->seq_lens, &in.seq_lens);
+  make_equal(c->extend_seq_lens, &in.extend_seq_lens);
+  make_equal(c->req_pool_indices, &in.req_pool_indices);
 }
 
 metadata_case decode_case(std::vector<int64_t> seq_lens) {

@@ -3,8 +3,10 @@
 
 #include <array>
 #include <iosfwd>
+#include <memory>
 
 #include "reference/build_metadata.h"
+#include "tests/support/layout.h"
 #include "tests/support/memory_image.h"
 #include "tests/support/random.h"
 
@@ -23,7 +25,7 @@ inline constexpr int kNumOutputs = 0
 #undef NSAMETA_OUTPUT
     ;
 
-enum class output_kind { TOKEN, TOKEN_CU, REQUEST, REQUEST_CU, REQUEST_ROW, SCALAR };
+enum class output_kind { TOKEN, TOKEN_CU, REQUEST, REQUEST_CU, REQUEST_ROW, SCALAR, KEY, TABLE, SCHEDULE, PLAN };
 
 const char* output_name(int output);
 output_kind kind_of(int output);
@@ -31,43 +33,79 @@ inline bool is_per_token(int output) {
   return kind_of(output) == output_kind::TOKEN || kind_of(output) == output_kind::TOKEN_CU;
 }
 
-struct input_layout {
-  nsameta_dtype dtype = NSAMETA_INT32;
-  int64_t stride = 1;
-  int64_t offset_elements = 0;  // from a 256-byte boundary
-};
-
 struct output_layout {
   bool is_wanted = false;
-  int64_t slack = 0;  // capacity beyond what the inputs need; negative: too small
+  // Capacity beyond what the inputs need; negative: too small. paged_mqa_schedule takes none.
+  int64_t slack = 0;
   int64_t offset_elements = 0;
 };
 
-struct metadata_case {
-  // `clamp` and `ctx_lens_columns` in here are set by resolve(); a stride of 0 makes all lengths equal the first.
+struct table_layout {
+  int64_t num_columns = -1;  // -1: as many as req_to_token has keys, or pages of them
+  matrix_layout memory;
+};
+
+// One destination.
+struct set_layout {
+  std::array<output_layout, kNumOutputs> outputs{};
+  nsameta_dtype positions_dtype = NSAMETA_INT32;
+  nsameta_dtype out_slots_dtype = NSAMETA_INT32;
+  int ctx_lens_columns = 3;  // where q is no host constant
+  int64_t ctx_lens_row_slack = 0;
+  table_layout page_table_1;
+  table_layout real_page_table;
+  int num_sms = 132;
+
+  output_layout& at(output_id id) { return outputs[static_cast<size_t>(id)]; }
+  const output_layout& at(output_id id) const { return outputs[static_cast<size_t>(id)]; }
+};
+
+// The case itself is the layout of the first destination.
+struct metadata_case : set_layout {
+  // What follows from choices below (`clamp`, `ctx_lens_columns`, `mqa_by_token`) is set by resolve(), and what the
+  // outputs need (widths, capacities) by bound_case; a stride of 0 makes all lengths equal the first.
   reference::metadata_inputs inputs;
   nsameta_clamp clamp = NSAMETA_CLAMP_DEFAULT;
   nsameta_tail tail = NSAMETA_TAIL_KEEP;
+  nsameta_table_rows table_rows = NSAMETA_TABLE_ROWS_DEFAULT;
+  nsameta_mqa_lengths mqa_lengths = NSAMETA_MQA_LENGTHS_DEFAULT;
   int64_t num_tokens_bound = -1;
+  int64_t max_kv_bound = -1;
+  int64_t max_table_width = -1;
   int64_t spare_requests = 0;  // > 0: the input tensors are longer than the batch, which is given
   input_layout seq_lens;
   input_layout extend_seq_lens;
-  std::array<output_layout, kNumOutputs> outputs;
-  nsameta_dtype positions_dtype = NSAMETA_INT32;
-  int ctx_lens_columns = 3;  // where q is no host constant
-  int64_t ctx_lens_row_slack = 0;
+  input_layout req_pool_indices{.dtype = NSAMETA_INT64};
+  matrix_layout req_to_token;
+  int64_t pool_offset_elements = 0;
+  std::shared_ptr<const std::vector<int32_t>> pool;  // cells of req_to_token, row-major; null: there is none
+  std::vector<set_layout> more_sets;
 
-  output_layout& at(output_id id) { return outputs[static_cast<size_t>(id)]; }
+  int64_t batch() const { return static_cast<int64_t>(inputs.seq_lens.size()); }
+  bool has_num_requests() const { return inputs.has_num_requests; }
+  bool tables_by_token() const;
+  const set_layout& set(size_t idx) const { return idx == 0 ? *this : more_sets[idx - 1]; }
+  size_t num_sets() const { return 1 + more_sets.size(); }
+
   // Chaining helpers for test code.
   metadata_case& want(std::initializer_list<output_id> ids);
-  metadata_case& want_all();
+  metadata_case& want_all();                 // that the case can have: slots, schedule and plan come with a pool
   metadata_case& with_slack(int64_t slack);  // of every per-token output
+  // Requests own random rows of a req_to_token of random slots. max_context -1: as many keys as the longest has.
+  metadata_case& with_pool(random_source& random, int64_t max_context = -1);
+  metadata_case& with_num_requests(int64_t num_requests);
 };
 
 std::ostream& operator<<(std::ostream& out, const metadata_case& c);
 
 bool has_constant_query(const reference::metadata_inputs& inputs);
 bool has_extend_tensor(const reference::metadata_inputs& inputs);
+
+// kv of a request, negative ones included.
+int64_t key_length(const reference::metadata_inputs& inputs, size_t request_idx);
+
+// Requests that exist.
+int64_t true_batch(const reference::metadata_inputs& inputs);
 
 // Fills what follows from the rest of the case.
 void resolve(metadata_case* c);
@@ -80,8 +118,8 @@ metadata_case ragged_case(nsameta_mode mode, std::vector<int64_t> seq_lens, std:
 metadata_case random_ragged_case(random_source& random, nsameta_mode mode, int64_t batch, int64_t max_query);
 std::vector<int64_t> random_lengths(random_source& random, int64_t count, int64_t low, int64_t high);
 
-// T as the library reports it: it ends at 2^31 - 1 and does not wrap.
-int32_t capped(int64_t num_tokens);
+// A count as the library reports it: it ends at 2^31 - 1 and does not wrap.
+int32_t capped(int64_t count);
 
 // Values of an output that a run gives, before capacity and tail.
 int64_t num_values(const reference::metadata& m, int output);

@@ -16,4 +16,9 @@ uint64_t seed() {
   return value;
 }
 
+uint64_t num_cases(uint64_t usual) {
+  const char* text = std::getenv("NSAMETA_TEST_CASES");
+  return text != nullptr && *text != '\0' ? static_cast<uint64_t>(std::strtoull(text, nullptr, 10)) : usual;
+}
+
 }  // namespace nsameta::test

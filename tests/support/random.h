@@ -9,6 +9,9 @@ namespace nsameta::test {
 
 uint64_t seed();
 
+// NSAMETA_TEST_CASES, or `usual` where it is not set.
+uint64_t num_cases(uint64_t usual);
+
 class random_source {
  public:
   // `stream` tells the users of one seed apart.

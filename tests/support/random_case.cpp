@@ -1,5 +1,9 @@
 #include "tests/support/random_case.h"
 
+#include <algorithm>
+
+#include "tests/support/random_pool.h"
+
 namespace nsameta::test {
 namespace {
 
@@ -44,20 +48,45 @@ void draw_inputs(random_source& random, metadata_case* c) {
   if (in.static_width && !in.extend_seq_lens.empty()) in.extend_seq_lens[0] = random.in(-1, 12);
 }
 
-void draw_outputs(random_source& random, metadata_case* c) {
+void draw_num_requests(random_source& random, metadata_case* c) {
+  auto& in = c->inputs;
+  const int64_t batch = c->batch();
+  c->with_num_requests(
+      random.pick<int64_t>({batch, batch, random.in(0, batch), random.in(0, batch), random.in(0, batch), 0,
+                            batch + random.in(1, 9), -1, -random.in(2, 9), INT32_MIN}));
+  // Nobody looks at what lies beyond the true batch.
+  const auto garbage = [&] { return random.pick<int64_t>({INT32_MIN, -1, INT32_MAX, random.in(0, 5000)}); };
+  for (auto* lengths : {&in.seq_lens, &in.extend_seq_lens, &in.req_pool_indices}) {
+    for (size_t r = static_cast<size_t>(true_batch(in)); r < lengths->size(); ++r) (*lengths)[r] = garbage();
+  }
+}
+
+void draw_options(random_source& random, metadata_case* c) {
+  c->clamp = random.pick({NSAMETA_CLAMP_DEFAULT, NSAMETA_CLAMP_OFF, NSAMETA_CLAMP_ON});
+  c->tail = static_cast<nsameta_tail>(random.in(NSAMETA_TAIL_KEEP, NSAMETA_TAIL_MINUS_ONE));
+  c->num_tokens_bound = random.chance(70) ? -1 : random.in(0, 4000);
+  c->max_kv_bound = random.chance(70) ? -1 : random.in(0, 4000);
+  c->spare_requests = random.chance(70) ? 0 : random.in(1, 40);
+  c->seq_lens = draw_layout(random);
+  c->extend_seq_lens = draw_layout(random);
+  // Of a stride of 0 the first length is everyone's: thousands of long queries in up to 8 sets would fill the memory.
+  auto& extend = c->inputs.extend_seq_lens;
+  if (c->extend_seq_lens.stride == 0 && !extend.empty()) extend[0] = std::min<int64_t>(extend[0], 40);
+}
+
+void draw_outputs(random_source& random, const metadata_case& c, set_layout* set) {
   const int percent = random.pick({10, 50, 100});
   const int64_t slack = random.pick<int64_t>({0, 0, 1, 40, random.in(0, 5000)});
-  const bool may_be_small = !has_constant_query(c->inputs) && random.chance(15);
-  for (int i = 0; i < kNumOutputs; ++i) {
-    auto& output = c->outputs[static_cast<size_t>(i)];
+  const bool may_be_small = !has_constant_query(c.inputs) && random.chance(15);
+  for (int i = 0; i <= static_cast<int>(output_id::total_tokens); ++i) {
+    auto& output = set->outputs[static_cast<size_t>(i)];
     output = {random.chance(percent), random.chance(50) ? slack : random.in(0, 9), random.in(0, 3)};
     if (may_be_small && kind_of(i) == output_kind::TOKEN) output.slack = -random.in(0, 60);
   }
-  // At least one that every execution has to write.
-  c->want({output_id::cu_seqlens_q});
-  c->positions_dtype = random.pick({NSAMETA_INT32, NSAMETA_INT64});
-  c->ctx_lens_columns = static_cast<int>(random.in(1, 9));
-  c->ctx_lens_row_slack = random.in(0, 3);
+  set->positions_dtype = random.pick({NSAMETA_INT32, NSAMETA_INT64});
+  set->ctx_lens_columns = static_cast<int>(random.in(1, 9));
+  set->ctx_lens_row_slack = random.in(0, 3);
+  if (c.pool != nullptr) draw_slot_outputs(random, c, percent, may_be_small, set);
 }
 
 }  // namespace
@@ -65,14 +94,17 @@ void draw_outputs(random_source& random, metadata_case* c) {
 metadata_case draw_case(random_source& random) {
   metadata_case c;
   draw_inputs(random, &c);
-  c.clamp = random.pick({NSAMETA_CLAMP_DEFAULT, NSAMETA_CLAMP_OFF, NSAMETA_CLAMP_ON});
-  c.tail = static_cast<nsameta_tail>(random.in(NSAMETA_TAIL_KEEP, NSAMETA_TAIL_MINUS_ONE));
-  c.num_tokens_bound = random.chance(70) ? -1 : random.in(0, 4000);
-  c.spare_requests = random.chance(70) ? 0 : random.in(1, 40);
-  c.seq_lens = draw_layout(random);
-  c.extend_seq_lens = draw_layout(random);
+  draw_options(random, &c);
+  if (random.chance(60)) draw_pool(random, &c);
+  if (random.chance(35)) draw_num_requests(random, &c);
+  if (random.chance(25)) {
+    c.more_sets.resize(static_cast<size_t>(random.chance(70) ? random.in(1, 2) : random.in(1, 7)));
+  }
   resolve(&c);
-  draw_outputs(random, &c);
+  draw_outputs(random, c, &c);
+  for (auto& set : c.more_sets) draw_outputs(random, c, &set);
+  // At least one that every execution has to write.
+  c.want({output_id::cu_seqlens_q});
   return c;
 }
 

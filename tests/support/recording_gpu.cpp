@@ -1,13 +1,14 @@
 // A backend for machines without a GPU. It says that its memory is a GPU's, computes with the CPU backend, and its
 // graphs record operations and replay them. So graph and staged executions of all tests run everywhere; what they show
 // is that the library and the tests keep the contracts of captures and staging, nothing about a GPU.
+#include <functional>
 #include <vector>
 
 #include "backends/cpu/backend.h"
 
 namespace {
 
-using recording = std::vector<nsameta_build_metadata_desc>;
+using recording = std::vector<std::function<nsameta_status(void* state)>>;
 
 struct recording_stream {
   bool is_capturing = false;
@@ -47,17 +48,20 @@ nsameta_status graph_end(void*, void* stream, void** graph) {
 }
 
 nsameta_status graph_launch(void* state, void* graph, void*) {
-  for (const auto& desc : *static_cast<recording*>(graph)) {
-    if (const auto status = cpu().build_metadata(state, &desc, nullptr); status != NSAMETA_OK) return status;
+  for (const auto& operation : *static_cast<recording*>(graph)) {
+    if (const auto status = operation(state); status != NSAMETA_OK) return status;
   }
   return NSAMETA_OK;
 }
 
 void graph_destroy(void*, void* graph) { delete static_cast<recording*>(graph); }
 
-nsameta_status build_metadata(void* state, const nsameta_build_metadata_desc* desc, void* stream) {
-  if (stream == nullptr || !as_stream(stream).is_capturing) return cpu().build_metadata(state, desc, nullptr);
-  as_stream(stream).captured.push_back(*desc);
+// An operation of the table: runs at once, or is kept with a copy of its descriptor.
+template <auto Slot, class Desc>
+nsameta_status run_or_record(void* state, const Desc* desc, void* stream) {
+  if (stream == nullptr || !as_stream(stream).is_capturing) return (cpu().*Slot)(state, desc, nullptr);
+  as_stream(stream).captured.emplace_back(
+      [copy = *desc](void* replaying_state) { return (cpu().*Slot)(replaying_state, &copy, nullptr); });
   return NSAMETA_OK;
 }
 
@@ -74,7 +78,9 @@ nsameta_backend make_table() {
   table.graph_end = graph_end;
   table.graph_launch = graph_launch;
   table.graph_destroy = graph_destroy;
-  table.build_metadata = build_metadata;
+#define NSAMETA_OP(name) table.name = run_or_record<&nsameta_backend::name, nsameta_##name##_desc>;
+#include "core/ops.def"
+#undef NSAMETA_OP
   return table;
 }
 

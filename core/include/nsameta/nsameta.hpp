@@ -82,6 +82,23 @@ struct build_metadata_args : nsameta_build_metadata_args {
   build_metadata_args() noexcept : nsameta_build_metadata_args{} { nsameta_build_metadata_args_init(this); }
 };
 
+struct copy_metadata_args : nsameta_copy_metadata_args {
+  copy_metadata_args() noexcept : nsameta_copy_metadata_args{} { nsameta_copy_metadata_args_init(this); }
+  // Refers to `list`, which must live until the args have been used.
+  explicit copy_metadata_args(const std::vector<nsameta_copy_pair>& list) noexcept : copy_metadata_args() {
+    num_pairs = static_cast<std::int32_t>(list.size());
+    pairs = list.data();
+  }
+};
+
+struct map_topk_to_slots_args : nsameta_map_topk_to_slots_args {
+  map_topk_to_slots_args() noexcept : nsameta_map_topk_to_slots_args{} { nsameta_map_topk_to_slots_args_init(this); }
+};
+
+struct mla_schedule_args : nsameta_mla_schedule_args {
+  mla_schedule_args() noexcept : nsameta_mla_schedule_args{} { nsameta_mla_schedule_args_init(this); }
+};
+
 // ---- backends -----------------------------------------------------------------------------------------------------
 
 struct backend_info {
@@ -176,6 +193,15 @@ class context {
   void build_metadata(const nsameta_build_metadata_args& args, void* stream = nullptr) const {
     throw_on_failure(nsameta_build_metadata(get(), &args, stream));
   }
+  void copy_metadata(const nsameta_copy_metadata_args& args, void* stream = nullptr) const {
+    throw_on_failure(nsameta_copy_metadata(get(), &args, stream));
+  }
+  void map_topk_to_slots(const nsameta_map_topk_to_slots_args& args, void* stream = nullptr) const {
+    throw_on_failure(nsameta_map_topk_to_slots(get(), &args, stream));
+  }
+  void mla_schedule(const nsameta_mla_schedule_args& args, void* stream = nullptr) const {
+    throw_on_failure(nsameta_mla_schedule(get(), &args, stream));
+  }
 
   void copy_to_device(void* device_data, const void* host_data, std::size_t bytes, void* stream = nullptr) const {
     throw_on_failure(nsameta_copy_to_device(get(), device_data, host_data, bytes, stream));
@@ -192,21 +218,30 @@ class context {
 // Arguments of one operation, checked and bound once.
 class plan {
  public:
-  plan(const context& owner, const nsameta_build_metadata_args& args) {
-    nsameta_plan* raw = nullptr;
-    throw_on_failure(nsameta_plan_create(owner.get(), NSAMETA_OP_BUILD_METADATA, &args, &raw));
-    handle_.reset(raw);
-  }
+  plan(const context& owner, const nsameta_build_metadata_args& args)
+      : handle_(create(owner, NSAMETA_OP_BUILD_METADATA, &args)) {}
+  plan(const context& owner, const nsameta_copy_metadata_args& args)
+      : handle_(create(owner, NSAMETA_OP_COPY_METADATA, &args)) {}
+  plan(const context& owner, const nsameta_map_topk_to_slots_args& args)
+      : handle_(create(owner, NSAMETA_OP_MAP_TOPK_TO_SLOTS, &args)) {}
+  plan(const context& owner, const nsameta_mla_schedule_args& args)
+      : handle_(create(owner, NSAMETA_OP_MLA_SCHEDULE, &args)) {}
 
   nsameta_plan* get() const noexcept { return handle_.get(); }
 
-  // batch -1: the plan's own.
+  // batch -1: the plan's own. map_topk_to_slots counts tokens; copy_metadata takes -1 alone.
   void run(void* stream = nullptr, std::int32_t batch = -1, std::int64_t num_tokens_bound = -1,
            std::int64_t max_kv_bound = -1) {
     throw_on_failure(nsameta_plan_run(get(), batch, num_tokens_bound, max_kv_bound, stream));
   }
 
  private:
+  static nsameta_plan* create(const context& owner, nsameta_op op, const void* args) {
+    nsameta_plan* raw = nullptr;
+    throw_on_failure(nsameta_plan_create(owner.get(), op, args, &raw));
+    return raw;
+  }
+
   detail::handle<nsameta_plan, &nsameta_plan_destroy> handle_;
 };
 

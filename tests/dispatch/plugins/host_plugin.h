@@ -15,7 +15,7 @@ inline thread_local const char* message = "";
 inline constexpr int32_t kMark = 987654;
 
 inline nsameta_status build_metadata(void*, const nsameta_build_metadata_desc* desc, void*) {
-  if (desc->total_tokens.data != nullptr) *static_cast<int32_t*>(desc->total_tokens.data) = kMark;
+  if (desc->sets[0].total_tokens.data != nullptr) *static_cast<int32_t*>(desc->sets[0].total_tokens.data) = kMark;
   return NSAMETA_OK;
 }
 

@@ -37,7 +37,7 @@ int main() {
   args.topk = 4;
   args.seq_lens = view(seq_lens, 2);
   args.extend_seq_lens = view(extend_seq_lens, 2);
-  args.seqlens_expanded = view(seqlens_expanded, 3);
+  args.out.seqlens_expanded = view(seqlens_expanded, 3);
   const nsameta_status status = nsameta_build_metadata(context, &args, nullptr);
   nsameta_context_destroy(context);
   std::printf("nsameta %s: %s %d %d %d\n", nsameta_version_string(), nsameta_status_name(status), seqlens_expanded[0],

@@ -1,0 +1,21 @@
+#include "backends/hip/backend.h"
+#include "backends/hip/rt.h"
+// The trait comes before the kernels that are written against it.
+#include "backends/simt/launch_map_topk_to_slots.h"
+
+namespace nsameta::hip {
+
+nsameta_status map_topk_to_slots(void* opaque, const nsameta_map_topk_to_slots_desc* desc, void* stream) {
+  if (desc->num_tokens == 0 || desc->num_topk == 0) return NSAMETA_OK;
+  const simt::gpu_state& state = backend::of(opaque);
+  const backend::device_guard guard(state.device_id);
+  const auto run = [&](auto launch, auto trait) {
+    return simt::launch_map_topk_to_slots<decltype(trait)>(*desc, state.fault_word, state.num_multiprocessors, launch);
+  };
+  auto* const hip_stream = static_cast<hipStream_t>(stream);
+  const hipError_t error =
+      state.warp_width == 64 ? run(launcher<64>{hip_stream}, rt<64>{}) : run(launcher<32>{hip_stream}, rt<32>{});
+  return backend::check(error, "map_topk_to_slots");
+}
+
+}  // namespace nsameta::hip
