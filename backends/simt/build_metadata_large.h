@@ -9,6 +9,7 @@
 
 #include "backends/simt/build_metadata_policy.h"
 #include "backends/simt/mqa_schedule_chunks.h"
+#include "backends/simt/request_chunks.h"
 #include "backends/simt/request_tail.h"
 #include "backends/simt/segment.h"
 #include "backends/simt/table_rows.h"
@@ -28,26 +29,20 @@ struct build_metadata_large {
   using params = build_metadata_params;
   using sums = prefix_sum<kRagged, kKeys, kTables>;
   static constexpr int kItems = kSegmentItems;
-  static constexpr int kAhead = 4;  // chunks that a warp has under way
   using seg = segment<Rt, kItems, kRagged, kKeys, kTables>;
   using schedule = mqa_schedule_chunks<Rt, kMaxChunks, kRagged>;
   using plan = topk_plan<Rt>;
+  using chunks = request_chunks<Rt, kItems, kRagged, kKeys, kTables>;
+  using range = half_open;
   struct length_smem {
     typename seg::smem of_warp[kHasPrefixes ? kMaxWarps : 1];
-    prefix before_chunk[kHasPrefixes ? kMaxChunks : 1];
-    prefix total;
+    std::conditional_t<kHasPrefixes, typename chunks::smem, chunk_total> sums;
   };
   struct no_smem {};
   union smem {
     length_smem of_lengths;
     std::conditional_t<kTables, typename schedule::smem, no_smem> of_schedule;
     std::conditional_t<kTables, typename plan::smem, no_smem> of_plan;
-  };
-
-  // Half-open ranges.
-  struct range {
-    std::int32_t begin;
-    std::int32_t end;
   };
 
   // Blocks that write lengths and tables.
@@ -58,74 +53,18 @@ struct build_metadata_large {
     return Rt::grid_dim() - (kTables ? p.first_length_block : 0);
   }
 
-  // Of this block.
-  static NSAMETA_DEVICE std::int32_t num_warps() { return Rt::block_dim() / Rt::kWarp; }
-
-  static NSAMETA_DEVICE std::int32_t num_chunks(const params& p) {
-    return p.batch > 0 ? (p.batch - 1) / p.requests_per_chunk + 1 : 1;
-  }
-
-  static NSAMETA_DEVICE range requests_of(const params& p, std::int32_t chunk) {
-    const std::int32_t begin = chunk * p.requests_per_chunk;
-    return {begin, p.batch - begin > p.requests_per_chunk ? begin + p.requests_per_chunk : p.batch};
-  }
-
-  // Sum of each chunk to before_chunk, a warp a chunk.
-  static NSAMETA_DEVICE void sum_chunks(length_smem& s, const params& p, std::int32_t query_width) {
-    const std::int32_t chunks = num_chunks(p);
-    NSAMETA_NO_UNROLL
-    for (std::int32_t begin = Rt::warp(); begin < chunks; begin += num_warps() * kAhead) {
-      prefix sum[kAhead] = {};
-      NSAMETA_NO_UNROLL
-      for (std::int32_t offset = 0; offset < p.requests_per_chunk; offset += seg::kRequests) {
-        request_lengths lengths[kAhead][kItems];
-        NSAMETA_UNROLL
-        for (int k = 0; k < kAhead; ++k) {
-          const std::int32_t chunk = begin + k * num_warps();
-          const std::int32_t first = chunk < chunks ? chunk * p.requests_per_chunk + offset : p.batch;
-          seg::load(p, first, query_width, false, lengths[k]);
-        }
-        NSAMETA_UNROLL
-        for (int k = 0; k < kAhead; ++k) sum[k] = sums::add(sum[k], seg::sum_of_lane(p, lengths[k]));
-      }
-      NSAMETA_UNROLL
-      for (int k = 0; k < kAhead; ++k) {
-        const std::int32_t chunk = begin + k * num_warps();
-        const prefix all = sums::template reduce<Rt>(sum[k]);
-        if (Rt::lane() == 0 && chunk < chunks) s.before_chunk[chunk] = all;
-      }
-    }
-  }
-
-  // Turns the sums into the sums before each chunk. Called by one warp.
-  static NSAMETA_DEVICE void scan_chunks(length_smem& s, const params& p) {
-    const std::int32_t chunks = num_chunks(p);
-    const std::int32_t chunks_of_lane = (chunks + Rt::kWarp - 1) / Rt::kWarp;
-    const std::int32_t first = Rt::lane() * chunks_of_lane;
-    const std::int32_t end = smaller(first + chunks_of_lane, chunks);
-    prefix before{};
-    NSAMETA_NO_UNROLL
-    for (std::int32_t i = first; i < end; ++i) before = sums::add(before, s.before_chunk[i]);
-    const prefix all = sums::template exclusive_scan<Rt>(prefix{}, before);
-    if (Rt::lane() == 0) s.total = all;
-    NSAMETA_NO_UNROLL
-    for (std::int32_t i = first; i < end; ++i) {
-      const prefix mine = s.before_chunk[i];
-      s.before_chunk[i] = before;
-      before = sums::add(before, mine);
-    }
-  }
+  static NSAMETA_DEVICE std::int32_t num_warps() { return chunks::num_warps(); }
 
   // Per-request outputs, and the faults in lengths.
   static NSAMETA_DEVICE void write_requests(const length_smem& s, const params& p, std::int32_t query_width,
                                             std::int32_t warp, std::int32_t all_warps) {
     const bool has_outputs =
         !kSeedOnly && (p.cache_seqlens != nullptr || p.cu_seqlens_k != nullptr || p.cu_seqlens_q != nullptr);
-    const std::int32_t chunks = num_chunks(p);
+    const std::int32_t num_chunks = chunks::count(p);
     NSAMETA_NO_UNROLL
-    for (std::int32_t chunk = warp; chunk < chunks; chunk += all_warps) {
-      const range requests = requests_of(p, chunk);
-      prefix before = kHasPrefixes ? s.before_chunk[chunk] : prefix{};
+    for (std::int32_t chunk = warp; chunk < num_chunks; chunk += all_warps) {
+      const range requests = chunks::requests_of(p, chunk);
+      prefix before = kHasPrefixes ? s.sums.before_chunk[chunk] : prefix{};
       std::int32_t first = requests.begin;
       do {  // an empty batch too has sums to write
         typename seg::lane_items items;
@@ -223,15 +162,15 @@ struct build_metadata_large {
                                     std::int32_t query_width, std::int32_t t) {
     std::int32_t chunk = 0;
     if constexpr (kRagged) {
-      const std::int32_t chunks = num_chunks(p);
+      const std::int32_t num_chunks = chunks::count(p);
       for (int step = kMaxChunks / 2; step > 0; step /= 2) {
-        if (chunk + step < chunks && s.before_chunk[chunk + step].tokens <= t) chunk += step;
+        if (chunk + step < num_chunks && s.sums.before_chunk[chunk + step].tokens <= t) chunk += step;
       }
     } else {
       chunk = t / query_width / p.requests_per_chunk;
     }
-    const range requests = requests_of(p, chunk);
-    cursor at = open(mine, p, query_width, requests.begin, s.before_chunk[chunk]);
+    const range requests = chunks::requests_of(p, chunk);
+    cursor at = open(mine, p, query_width, requests.begin, s.sums.before_chunk[chunk]);
     while (at.tokens.end <= t && at.first_request + seg::kRequests < requests.end) {
       at = open_next(mine, p, query_width, at);
     }
@@ -339,30 +278,12 @@ struct build_metadata_large {
       const cursor at = seek(s, mine, p, query_width, t);
       const int slot = seg::find_owner(mine, t);
       last = token_values::make<kOutputs>(p, t, at.first_request + slot, seg::terms_of(mine, slot));
-      last.of[SPARSE_CU] = s.total.sparse_keys;
+      last.of[SPARSE_CU] = s.sums.total.sparse_keys;
     } else {
       const std::int32_t request = t / query_width;
       last = token_values::make<kOutputs>(p, t, request, terms_by_division(p, query_width, request));
     }
     return last;
-  }
-
-  // Sums over the requests before one. Called by a warp.
-  static NSAMETA_DEVICE prefix sums_before(const length_smem& s, const params& p, std::int32_t query_width,
-                                           std::int32_t request) {
-    const std::int32_t chunk = request / p.requests_per_chunk;
-    prefix before = s.before_chunk[chunk];
-    NSAMETA_NO_UNROLL
-    for (std::int32_t first = chunk * p.requests_per_chunk; first < request; first += Rt::kWarp) {
-      const std::int32_t i = first + Rt::lane();
-      prefix own{};
-      if (i < request) {
-        const std::int32_t q = not_negative(kRagged ? load_q(p, i) : query_width);
-        own = summand<kRagged, kKeys>(p, {not_negative(load_kv(p, i)), q});
-      }
-      before = sums::add(before, sums::template reduce<Rt>(own));
-    }
-    return before;
   }
 
   // Rows of the tables and the flattened table.
@@ -378,7 +299,7 @@ struct build_metadata_large {
       const thread_share mine{slice * Rt::kWarp + Rt::lane(), Rt::kWarp << p.slice_bits};
       prefix before{};
       if ((kRagged && p.tables_by_token != 0) || p.flattened != nullptr)
-        before = sums_before(s, p, query_width, request);
+        before = chunks::sums_before(s.sums, p, query_width, request);
       table_request row{nullptr, not_negative(load_kv(p, request)), request, 1};
       if (p.tables_by_token != 0) {
         row.first_row = kRagged ? before.tokens : formula::saturate(std::int64_t{request} * width);
@@ -393,12 +314,12 @@ struct build_metadata_large {
     const std::int32_t warp = work_block(p) * num_warps() + Rt::warp();
     const std::int32_t all_warps = num_work_blocks(p) * num_warps();
     if constexpr (kHasPrefixes) {
-      sum_chunks(s, p, query_width);
+      chunks::sum(s.sums, p, query_width);
       Rt::sync_block();
-      if (Rt::warp() == 0) scan_chunks(s, p);
+      if (Rt::warp() == 0) chunks::scan(s.sums, p);
       Rt::sync_block();
     }
-    const std::int32_t num_tokens = kRagged ? s.total.tokens : constant_total(p, not_negative(query_width));
+    const std::int32_t num_tokens = kRagged ? s.sums.total.tokens : constant_total(p, not_negative(query_width));
     write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, all_warps));
     if (!kSeedOnly && p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
       const token_values last = last_values(s, p, query_width, num_tokens);
@@ -410,7 +331,7 @@ struct build_metadata_large {
     if constexpr (kTables) write_tables(s, p, query_width, all_warps - 1 - warp, all_warps);
     if (work_block(p) == 0 && Rt::thread_idx() == 0) {
       write_total_tokens<Rt>(p, num_tokens);
-      if constexpr (kKeys) store_token_output(p, SPARSE_CU, num_tokens, s.total.sparse_keys);
+      if constexpr (kKeys) store_token_output(p, SPARSE_CU, num_tokens, s.sums.total.sparse_keys);
     }
     if constexpr (kTables) write_behind_batch(s, p, query_width);
   }
@@ -418,11 +339,11 @@ struct build_metadata_large {
   // What only the sums over the batch say, by the first block.
   static NSAMETA_DEVICE void write_behind_batch(const length_smem& s, const params& p, std::int32_t query_width) {
     if (work_block(p) != 0) return;
-    if (Rt::thread_idx() == 0 && p.flattened != nullptr && exact_keys(s.total) > p.flattened_capacity) {
-      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, formula::saturate(exact_keys(s.total)));
+    if (Rt::thread_idx() == 0 && p.flattened != nullptr && exact_keys(s.sums.total) > p.flattened_capacity) {
+      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, formula::saturate(exact_keys(s.sums.total)));
     }
     if (p.batch == p.max_batch) return;
-    prefix all = s.total;
+    prefix all = s.sums.total;
     if constexpr (!kRagged) all.tokens_wrapped = wrapped_product(p.batch, not_negative(query_width));
     store_request_tail(p, all, Rt::thread_idx(), Rt::block_dim());
   }
