@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "core/backend.h"
 #include "core/formula.h"
@@ -282,14 +283,12 @@ NSAMETA_HD inline void set_plain_step(build_metadata_params& p) {
   p.flattened = nullptr;
 }
 
+// Whether that changes nothing.
 inline bool is_plain_step(const build_metadata_params& p) {
-  for (const token_output k : {REQUEST, POSITION, OFFSET, KEY_START, KEY_END, SLOT}) {
-    if (p.capacity[k] != 0) return false;
-  }
-  return p.query_source == NSAMETA_QUERY_CONSTANT && p.sparsity.kpool == 1 && p.clamp == 0 &&
-         p.tail == NSAMETA_TAIL_KEEP && p.rows_are_plain == 1 && p.mqa_atoms == 1 && p.max_batch == p.batch &&
-         p.num_slices == 1 && p.cu_seqlens_q == nullptr && p.total_tokens == nullptr && p.flattened == nullptr &&
-         p.token_data[SLOT] == nullptr;
+  build_metadata_params plain;
+  std::memcpy(&plain, &p, sizeof(p));
+  set_plain_step(plain);
+  return std::memcmp(&plain, &p, sizeof(p)) == 0;
 }
 
 }  // namespace nsameta::simt
