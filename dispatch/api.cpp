@@ -221,7 +221,9 @@ nsameta_status nsameta_plan_run(nsameta_plan* plan, int32_t batch, int64_t num_t
                                 void* stream) {
   return guarded([&] {
     if (plan == nullptr) return refuse_null("plan");
-    return plan->run({batch, num_tokens_bound, max_kv_bound}, stream);
+    const dispatch::run_bounds bounds{batch, num_tokens_bound, max_kv_bound};
+    const auto status = dispatch::check_bounds(bounds);
+    return status == NSAMETA_OK ? plan->run(bounds, stream) : status;
   });
 }
 

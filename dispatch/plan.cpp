@@ -68,6 +68,16 @@ constexpr nsameta_status (*kCreate[])(const nsameta_context&, const void*, nsame
 
 }  // namespace
 
+nsameta_status check_bounds(const run_bounds& bounds) {
+  if (bounds.num_tokens < -1) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "num_tokens_bound=%" PRId64 " must be -1 or more", bounds.num_tokens);
+  }
+  if (bounds.max_kv < -1) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "max_kv_bound=%" PRId64 " must be -1 or more", bounds.max_kv);
+  }
+  return NSAMETA_OK;
+}
+
 nsameta_status create_plan(const nsameta_context& context, int32_t op, const void* args, nsameta_plan** plan) {
   if (op < 0 || op >= static_cast<int32_t>(std::size(kCreate))) {
     return fail(NSAMETA_INVALID_ARGUMENT, "op=%" PRId32 " must be in [0, %zu)", op, std::size(kCreate));

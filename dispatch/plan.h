@@ -18,6 +18,9 @@ namespace nsameta::dispatch {
 [[nodiscard]] nsameta_status create_plan(const nsameta_context& context, int32_t op, const void* args,
                                          nsameta_plan** plan);
 
+// The part of a run's bounds that means the same for every operation.
+[[nodiscard]] nsameta_status check_bounds(const run_bounds& bounds);
+
 // The function that runs Op in this context; NULL, with the message set, when the backend lacks it.
 template <class Op>
 typename Op::slot find_slot(const nsameta_context& context) {

@@ -18,6 +18,7 @@
 #include "backends/cpu/token_fill.h"
 #include "backends/cpu/token_outputs.h"
 #include "backends/cpu/topk_plan.h"
+#include "core/fault.h"
 
 namespace nsameta::cpu {
 namespace {
@@ -141,14 +142,14 @@ uint64_t capacity_fault(const request_source& source, const job_size& size, cons
     if (is_planned(desc, total.tokens)) cut(&most_tokens, set.topk_plan, 1);
     cut(&most_keys, set.page_table_1_flattened, 0);
   }
-  if (total.tokens > most_tokens) return encode_fault(NSAMETA_CHECK_TOKENS_OVER_CAPACITY, -1, total.tokens);
-  if (total.keys > most_keys) return encode_fault(NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, total.keys);
+  if (total.tokens > most_tokens) return fault_word(NSAMETA_CHECK_TOKENS_OVER_CAPACITY, -1, total.tokens);
+  if (total.keys > most_keys) return fault_word(NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, total.keys);
   return 0;
 }
 
 uint64_t num_requests_fault(const desc_t& desc, int64_t true_batch) {
   if (desc.num_requests == nullptr || *desc.num_requests == true_batch) return 0;
-  return encode_fault(NSAMETA_CHECK_NUM_REQUESTS, -1, *desc.num_requests);
+  return fault_word(NSAMETA_CHECK_NUM_REQUESTS, -1, *desc.num_requests);
 }
 
 void write_element(const nsameta_output& output, int32_t value) {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/fault.h"
+
 namespace nsameta::cpu {
 namespace {
 
@@ -41,7 +43,7 @@ bool load_rows(const request_source& source, request_block* block) {
 uint64_t remove_faults(const request_source& source, request_block* block) {
   uint64_t fault = 0;
   const auto report = [&](nsameta_check check, int i, int64_t value) {
-    if (fault == 0) fault = encode_fault(check, block->first_request + i, value);
+    if (fault == 0) fault = fault_word(check, block->first_request + i, value);
   };
   for (int i = 0; i < block->size; ++i) {
     if (block->kv[i] < 0) {
@@ -66,12 +68,6 @@ int64_t true_batch(const nsameta_build_metadata_desc& desc) {
 }
 
 }  // namespace
-
-uint64_t encode_fault(nsameta_check check, int64_t request_idx, int64_t value) {
-  const auto request = static_cast<uint64_t>(request_idx + 1) & 0xffffff;
-  const auto cut = static_cast<int32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
-  return static_cast<uint64_t>(check) << 56 | request << 32 | static_cast<uint32_t>(cut);
-}
 
 request_source::request_source(const nsameta_build_metadata_desc& descriptor)
     : desc(descriptor),

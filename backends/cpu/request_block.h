@@ -79,7 +79,4 @@ running_sums for_each_block(const request_source& source, int64_t begin, int64_t
   return sums;
 }
 
-// `value` is cut to int32.
-uint64_t encode_fault(nsameta_check check, int64_t request_idx, int64_t value);
-
 }  // namespace nsameta::cpu

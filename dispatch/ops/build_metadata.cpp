@@ -171,12 +171,6 @@ nsameta_status narrow(const desc_t& bound, const run_bounds& bounds, desc_t* des
     return fail(NSAMETA_INVALID_ARGUMENT, "batch=%" PRId32 " must be in [-1, %" PRId32 "], the batch of the plan",
                 bounds.batch, bound.batch);
   }
-  if (bounds.num_tokens < -1) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "num_tokens_bound=%" PRId64 " must be -1 or more", bounds.num_tokens);
-  }
-  if (bounds.max_kv < -1) {
-    return fail(NSAMETA_INVALID_ARGUMENT, "max_kv_bound=%" PRId64 " must be -1 or more", bounds.max_kv);
-  }
   desc->batch = bounds.batch < 0 ? bound.batch : bounds.batch;
   desc->num_tokens_bound = bounds.num_tokens < 0 ? bound.num_tokens_bound : bounds.num_tokens;
   desc->max_kv_bound = bounds.max_kv < 0 ? bound.max_kv_bound : bounds.max_kv;
