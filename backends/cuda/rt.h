@@ -64,6 +64,37 @@ struct rt {
   }
   using quad = int4;
   static NSAMETA_DEVICE quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
+  // Loads in assembly, which the compiler cannot move behind a branch, where what follows would wait. 0 unless
+  // `exists`.
+  static NSAMETA_DEVICE quad load128_if(const std::int32_t* address, bool exists) {
+    quad v;
+    asm volatile(
+        "{\n\t"
+        ".reg .pred exists;\n\t"
+        "setp.ne.s32 exists, %5, 0;\n\t"
+        "mov.b32 %0, 0;\n\t"
+        "mov.b32 %1, 0;\n\t"
+        "mov.b32 %2, 0;\n\t"
+        "mov.b32 %3, 0;\n\t"
+        "@exists ld.global.v4.s32 {%0, %1, %2, %3}, [%4];\n\t"
+        "}"
+        : "=&r"(v.x), "=&r"(v.y), "=&r"(v.z), "=&r"(v.w)
+        : "l"(address), "r"(static_cast<int>(exists)));
+    return v;
+  }
+  static NSAMETA_DEVICE std::int32_t load_if(const std::int32_t* address, bool exists) {
+    std::int32_t v;
+    asm volatile(
+        "{\n\t"
+        ".reg .pred exists;\n\t"
+        "setp.ne.s32 exists, %2, 0;\n\t"
+        "mov.b32 %0, 0;\n\t"
+        "@exists ld.global.s32 %0, [%1];\n\t"
+        "}"
+        : "=&r"(v)
+        : "l"(address), "r"(static_cast<int>(exists)));
+    return v;
+  }
   static NSAMETA_DEVICE void store128(std::int32_t* address, const quad& v) { store128(address, v.x, v.y, v.z, v.w); }
   static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
     const int4 v = *reinterpret_cast<const int4*>(address);

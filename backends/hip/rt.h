@@ -79,6 +79,11 @@ struct rt {
   }
   using quad = vec4;
   static NSAMETA_DEVICE quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
+  // 0 unless `exists`.
+  static NSAMETA_DEVICE quad load128_if(const std::int32_t* address, bool exists) {
+    return exists ? load128(address) : quad{0, 0, 0, 0};
+  }
+  static NSAMETA_DEVICE std::int32_t load_if(const std::int32_t* address, bool exists) { return exists ? *address : 0; }
   static NSAMETA_DEVICE void store128(std::int32_t* address, const quad& v) { *reinterpret_cast<quad*>(address) = v; }
   static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
     const vec4 v = *reinterpret_cast<const vec4*>(address);

@@ -340,7 +340,7 @@ struct build_metadata_large {
   static NSAMETA_DEVICE void write_behind_batch(const length_smem& s, const params& p, std::int32_t query_width) {
     if (work_block(p) != 0) return;
     if (Rt::thread_idx() == 0 && p.flattened != nullptr && exact_keys(s.sums.total) > p.flattened_capacity) {
-      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, formula::saturate(exact_keys(s.sums.total)));
+      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, exact_keys(s.sums.total));
     }
     if (p.batch == p.max_batch) return;
     prefix all = s.sums.total;

@@ -38,6 +38,9 @@ struct table_params {
   std::int32_t num_columns;
 };
 
+// Elements from row to row whose bytes fit into 32 bits.
+inline constexpr std::int64_t kMaxPlainStride = UINT32_MAX / 4;
+
 // Every 64-byte line of parameters that a kernel touches costs it 20 to 30 ns (H200, 2026-11-22), so what belongs
 // together shares a line, what all launches read comes first, and the address of an output is not touched when its
 // capacity is 0.
@@ -65,10 +68,10 @@ struct alignas(64) common_params {
   std::int64_t req_to_token_row_stride;
   strided_lengths pool_rows;
   std::int64_t num_pool_rows;
-  // Columns of a row of page_table_1 that are written, if the table has them: max((kv + add) & mask, least).
+  // Columns of a row of page_table_1 that are written, if the table has them: (kv + add) & mask | bits.
   std::uint32_t live_add;
   std::uint32_t live_mask;
-  std::uint32_t live_least;
+  std::uint32_t live_bits;
   std::int32_t max_context;
   std::int32_t requests_per_chunk;  // large kernel
   std::int32_t max_batch;           // batch, but where num_requests makes that smaller
@@ -80,6 +83,7 @@ struct alignas(64) common_params {
   std::int32_t first_plan_block;
   std::int32_t mqa_atoms;
   std::int32_t mqa_by_token;
+  formula::divider width;  // query_width
   std::int32_t topk_plan_clusters;
   std::int32_t topk_plan_threshold;
   const std::int32_t* num_requests;
@@ -95,8 +99,8 @@ struct alignas(64) output_params {
   std::uint8_t positions_are_int64;
   std::uint8_t slots_are_int64;
   std::uint8_t rows_are_wide;  // rows of req_to_token and of page_table_1 can be copied 16 bytes at a time
-  std::uint8_t
-      rows_are_plain;  // moreover of real_page_table, strides fit into 32 bits, and req_to_token has all columns
+  // Moreover neighbours in real_page_table, strides up to kMaxPlainStride, and req_to_token has all columns.
+  std::uint8_t rows_are_plain;
   std::uint64_t* fault_word;
 
   std::int32_t* token_data[kNumTokenOutputs];
@@ -190,10 +194,10 @@ inline output_params make_output_params(const nsameta_build_metadata_desc& desc,
     const bool has_columns =
         table.num_columns == 0 || (std::int64_t{table.num_columns} - 1) << shift < from.num_columns;
     return table.data == nullptr ||
-           (table.column_stride == 1 && table.row_stride >= 0 && table.row_stride <= UINT32_MAX && has_columns);
+           (table.column_stride == 1 && table.row_stride >= 0 && table.row_stride <= kMaxPlainStride && has_columns);
   };
-  p.rows_are_plain = p.rows_are_wide != 0 && from.row_stride >= 0 && from.row_stride <= UINT32_MAX &&
-                     from.num_rows <= UINT32_MAX && is_plain(p.slots_table, 0) &&
+  p.rows_are_plain = p.rows_are_wide != 0 && from.row_stride >= 0 && from.row_stride <= kMaxPlainStride &&
+                     from.num_rows <= INT32_MAX && is_plain(p.slots_table, 0) &&
                      is_plain(p.page_table, desc.page_shift);
   p.flattened = static_cast<std::int32_t*>(set.page_table_1_flattened.data);
   p.flattened_capacity = set.page_table_1_flattened.capacity;
@@ -215,6 +219,7 @@ inline common_params make_common_params(const nsameta_build_metadata_desc& desc,
   p.batch = p.max_batch = desc.batch;
   p.kv_offset = desc.kv_offset;
   p.query_width = desc.query_width;
+  p.width = formula::divider::make(static_cast<std::uint32_t>(std::max(desc.query_width, 1)));
   p.tail = static_cast<std::uint8_t>(desc.tail);
   p.sparsity = formula::sparsity::make(desc.topk, desc.kpool);
   p.query_source = static_cast<std::uint8_t>(desc.query_source);
@@ -222,7 +227,7 @@ inline common_params make_common_params(const nsameta_build_metadata_desc& desc,
   p.page_shift = static_cast<std::uint8_t>(desc.page_shift);
   p.live_add = desc.table_width == NSAMETA_TABLE_LIVE_128 ? 127 : 0;
   p.live_mask = ~p.live_add;
-  p.live_least = desc.table_width == NSAMETA_TABLE_FULL ? INT32_MAX : 0;
+  p.live_bits = desc.table_width == NSAMETA_TABLE_FULL ? INT32_MAX : 0;
   p.tables_by_token = desc.tables_by_token != 0 ? 1 : 0;
   p.req_to_token = desc.req_to_token.data;
   p.req_to_token_row_stride = desc.req_to_token.row_stride;
@@ -266,7 +271,7 @@ inline bool is_seed_only(const build_metadata_params& p) {
 }
 
 // What most replays of decode and verify steps have in common: sets it in `p`. A kernel that knows it has fewer
-// instructions on its way, and every hundred of them cost 0.25 us (H200, 2026-11-24).
+// instructions on its way.
 NSAMETA_HD inline void set_plain_step(build_metadata_params& p) {
   p.query_source = NSAMETA_QUERY_CONSTANT;
   p.sparsity.kpool = 1;
@@ -275,7 +280,6 @@ NSAMETA_HD inline void set_plain_step(build_metadata_params& p) {
   p.rows_are_plain = 1;
   p.mqa_atoms = 1;
   p.max_batch = p.batch;
-  p.num_slices = 1;
   for (const token_output k : {REQUEST, POSITION, OFFSET, KEY_START, KEY_END, SLOT}) p.capacity[k] = 0;
   p.token_data[SLOT] = nullptr;
   p.cu_seqlens_q = nullptr;
@@ -283,8 +287,14 @@ NSAMETA_HD inline void set_plain_step(build_metadata_params& p) {
   p.flattened = nullptr;
 }
 
-// Whether that changes nothing.
+inline constexpr std::int32_t kMaxPlainQuery = 64;
+
+// Whether that changes nothing, there is a table to write, and what else such a kernel counts on.
 inline bool is_plain_step(const build_metadata_params& p) {
+  const bool has_table = p.slots_table.data != nullptr || p.page_table.data != nullptr;
+  const bool has_strides = p.seq_lens.stride_bytes >= 0 && p.pool_rows.stride_bytes >= 0;
+  const bool has_query = 0 < p.query_width && p.query_width <= kMaxPlainQuery;
+  if (p.batch == 0 || !has_table || !has_strides || !has_query) return false;
   build_metadata_params plain;
   std::memcpy(&plain, &p, sizeof(p));
   set_plain_step(plain);

@@ -18,8 +18,8 @@
 
 namespace nsameta::simt {
 
-// kGroups: groups of kWarp requests that hold the batch. kPlain: params pass is_plain_step.
-template <class Rt, int kGroups, bool kRagged, bool kKeys, bool kPlain = false>
+// kGroups: groups of kWarp requests that hold the batch.
+template <class Rt, int kGroups, bool kRagged, bool kKeys>
 struct build_metadata_step {
   static constexpr int kBlock = kMaxStepBlock;
   using params = build_metadata_params;
@@ -176,7 +176,7 @@ struct build_metadata_step {
     const std::int64_t before = groups::keys_below(p, request);
     table_rows<Rt>::write_flattened(p, row, before, mine);
     if (request == p.batch - 1 && mine.thread == 0 && before + row.kv > p.flattened_capacity) {
-      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, formula::saturate(before + row.kv));
+      report_fault<Rt>(p, NSAMETA_CHECK_KEYS_OVER_CAPACITY, -1, before + row.kv);
     }
   }
 
@@ -203,16 +203,6 @@ struct build_metadata_step {
   }
 
   static NSAMETA_DEVICE void run(smem& s, const params& p) {
-    if constexpr (kPlain) {
-      params known = p;  // of which the compiler sees what is_plain_step says
-      set_plain_step(known);
-      run_job(s, known);
-    } else {
-      run_job(s, p);
-    }
-  }
-
-  static NSAMETA_DEVICE void run_job(smem& s, const params& p) {
     const std::int32_t block = Rt::block_idx();
     const std::int32_t query_width = load_query_width<kRagged>(p);
     if (block >= p.first_copy_block) {

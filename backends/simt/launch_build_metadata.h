@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "backends/simt/build_metadata_large.h"
+#include "backends/simt/build_metadata_plain.h"
 #include "backends/simt/build_metadata_policy.h"
 #include "backends/simt/build_metadata_small.h"
 #include "backends/simt/build_metadata_step.h"
@@ -54,6 +55,15 @@ auto launch_one_set(const build_metadata_sets& all, const build_metadata_policy&
   return launch.template operator()<Kernel>(policy.num_blocks, policy.block_threads, params);
 }
 
+template <class Rt, class Launcher>
+auto launch_plain(const build_metadata_sets& all, const build_metadata_policy& policy, Launcher launch) {
+  const std::int32_t width = all.common.query_width;
+  if (width == 1) return launch_one_set<build_metadata_plain<Rt, 1>>(all, policy, launch);
+  if (width == 4 && all.common.tables_by_token != 0)
+    return launch_one_set<build_metadata_plain<Rt, 4>>(all, policy, launch);
+  return launch_one_set<build_metadata_plain<Rt, 0>>(all, policy, launch);
+}
+
 template <class Rt, bool kRagged, class Launcher>
 auto launch_tables(const build_metadata_sets& all, int num_sets, const build_metadata_policy& policy, Launcher launch) {
   constexpr int kGroups = kMaxStepRequests / Rt::kWarp;
@@ -68,10 +78,7 @@ auto launch_tables(const build_metadata_sets& all, int num_sets, const build_met
   if (!policy.is_step) return launch_one_set<large>(all, policy, launch);
   const bool is_one_group = all.common.batch <= Rt::kWarp;
   if constexpr (!kRagged) {
-    if (is_plain_step({all.common, all.sets[0]})) {
-      return is_one_group ? launch_one_set<build_metadata_step<Rt, 1, false, true, true>>(all, policy, launch)
-                          : launch_one_set<build_metadata_step<Rt, kGroups, false, true, true>>(all, policy, launch);
-    }
+    if (policy.is_plain) return launch_plain<Rt>(all, policy, launch);
   }
   if (wants_keys(all.sets[0])) {
     return is_one_group ? launch_one_set<build_metadata_step<Rt, 1, kRagged, true>>(all, policy, launch)
@@ -94,10 +101,12 @@ auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& co
   const bool is_step = desc.batch <= kMaxStepRequests && size.tokens <= most_tokens &&
                        size.token_capacity <= kMaxSmallQuery && size.token_rows <= kMaxSmallQuery &&
                        (desc.tail == NSAMETA_TAIL_KEEP || size.token_capacity <= most_tokens);
+  const bool is_plain = desc.num_sets == 1 && desc.num_requests == nullptr && is_plain_step({all.common, all.sets[0]});
   const build_metadata_policy policy =
-      is_step ? choose_step_policy(desc, size, Rt::kWarp, num_multiprocessors)
-              : add_tables(choose_large_policy(desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc, size,
-                           Rt::kWarp, num_multiprocessors);
+      is_step && is_plain ? choose_plain_policy(desc, size, num_multiprocessors)
+      : is_step           ? choose_step_policy(desc, size, Rt::kWarp, num_multiprocessors)
+                : add_tables(choose_large_policy(desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc, size,
+                             Rt::kWarp, num_multiprocessors);
   set_policy(all.common, policy);
   return desc.query_source == NSAMETA_QUERY_RAGGED ? launch_tables<Rt, true>(all, desc.num_sets, policy, launch)
                                                    : launch_tables<Rt, false>(all, desc.num_sets, policy, launch);

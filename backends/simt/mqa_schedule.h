@@ -22,6 +22,7 @@ struct schedule_request {
 template <class Sum>
 struct mqa_rule {
   using params = build_metadata_params;
+  static constexpr std::int32_t kMaxCompared = 4;  // tokens of a query that are compared one by one
 
   static NSAMETA_DEVICE Sum segments(std::int32_t length) {
     return (static_cast<std::uint32_t>(not_negative(length)) + 255U) >> 8U;
@@ -39,7 +40,31 @@ struct mqa_rule {
     return p.mqa_variant == NSAMETA_MQA_SM100_JUN26 && p.mqa_by_token == 0;
   }
 
+  // Segments of the tokens of a short query: `least` each, one more from token `same` on.
+  struct short_query {
+    Sum least;
+    std::int32_t same;
+
+    static NSAMETA_DEVICE short_query make(const request_lengths& r) {
+      const std::int32_t before = formula::wrap_sub(r.kv, r.q);
+      const Sum least = segments(formula::wrap_add(before, 1));
+      const auto last = static_cast<std::uint32_t>(least) << 8U;  // the longest length with as many segments
+      return {least, static_cast<std::int32_t>(last - static_cast<std::uint32_t>(before))};
+    }
+
+    // Segments of the first `count` tokens together.
+    NSAMETA_DEVICE Sum sum(std::int32_t count) const {
+      return least * static_cast<std::uint32_t>(count) + static_cast<std::uint32_t>(not_negative(count - same));
+    }
+  };
+
+  // Not for no token, whose length before the first may not exist.
+  static NSAMETA_DEVICE bool is_short(const request_lengths& r) {
+    return static_cast<std::uint32_t>(r.q) - 1U < static_cast<std::uint32_t>(kMaxCompared);
+  }
+
   static NSAMETA_DEVICE Sum weight(const params& p, const request_lengths& r) {
+    if (p.mqa_by_token != 0 && is_short(r)) return short_query::make(r).sum(r.q);
     if (p.mqa_by_token != 0) return segments_up_to(r.kv) - segments_up_to(formula::wrap_sub(r.kv, r.q));
     const Sum segs = segments(r.kv);
     return counts_tokens(p) ? segs * static_cast<std::uint32_t>(r.q) : segs;
@@ -69,6 +94,14 @@ struct mqa_rule {
 
   // The first token of a request whose segments reach beyond `offset`, and what is left of the offset there.
   static NSAMETA_DEVICE std::int32_t find_token(const request_lengths& r, Sum& offset) {
+    if (is_short(r)) {
+      const short_query query = short_query::make(r);
+      std::int32_t token = 0;
+      NSAMETA_UNROLL
+      for (std::int32_t i = 1; i < kMaxCompared; ++i) token += query.sum(i) <= offset ? 1 : 0;
+      offset -= query.sum(token);
+      return token;
+    }
     const std::int32_t before = formula::wrap_sub(r.kv, r.q);
     const Sum base = segments_up_to(before);
     std::int32_t low = 0;

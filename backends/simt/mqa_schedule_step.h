@@ -60,26 +60,37 @@ struct mqa_schedule_step {
     return most >> kShortWeightBits == 0 && p.mqa_atoms < kMaxShortAtoms;
   }
 
+  // Every launch with short sums writes them at once, and with long ones again: waiting for the vote would take longer.
   static NSAMETA_DEVICE void run_warp(const params& p, std::int32_t query_width, std::int32_t row) {
     request_lengths lengths{0, kRagged ? 0 : not_negative(query_width)};
     if (Rt::lane() < p.batch) lengths = load_schedule_lengths<kRagged>(p, Rt::lane(), query_width);
-    if (Rt::any(!is_short(p, lengths))) {
-      write_rows<std::uint64_t>(p, query_width, row, lengths);
-    } else {
-      write_rows<std::uint32_t>(p, query_width, row, lengths);
-    }
+    const bool has_long = Rt::any(!is_short(p, lengths));
+    write_rows<std::uint32_t>(p, query_width, row, lengths);
+    if (has_long) write_rows<std::uint64_t>(p, query_width, row, lengths);
   }
 
   // ---- one request ----
 
-  static NSAMETA_DEVICE void write_row_of_one(const params& p, std::int32_t query_width, std::int32_t row) {
+  template <class Sum>
+  static NSAMETA_DEVICE void write_row_of_one(const params& p, std::int32_t row, const request_lengths& lengths) {
+    using rule_of_sum = mqa_rule<Sum>;
+    const auto number = static_cast<std::uint32_t>(row);
+    const Sum all = rule_of_sum::weight(p, lengths);
+    const Sum begin = rule_of_sum::begin_of(p, number, all);
+    if (rule_of_sum::target_of(p, begin) >= all) {
+      return rule_of_sum::write_end(p, number, static_cast<std::uint32_t>(lengths.q));
+    }
+    rule_of_sum::write_row(p, number, begin, {lengths, 0, 0, 0});
+  }
+
+  static NSAMETA_DEVICE void run_one(const params& p, std::int32_t query_width, std::int32_t row) {
     if (row > static_cast<std::int32_t>(p.num_sms.divisor)) return;
     const request_lengths lengths = load_schedule_lengths<kRagged>(p, 0, query_width);
-    const auto number = static_cast<std::uint32_t>(row);
-    const std::uint64_t all = rule::weight(p, lengths);
-    const std::uint64_t begin = rule::begin_of(p, number, all);
-    if (rule::target_of(p, begin) >= all) return rule::write_end(p, number, static_cast<std::uint32_t>(lengths.q));
-    rule::write_row(p, number, begin, {lengths, 0, 0, 0});
+    if (is_short(p, lengths)) {
+      write_row_of_one<std::uint32_t>(p, row, lengths);
+    } else {
+      write_row_of_one<std::uint64_t>(p, row, lengths);
+    }
   }
 
   // ---- one block ----
@@ -145,7 +156,7 @@ struct mqa_schedule_step {
   static NSAMETA_DEVICE void run(smem& s, const params& p, std::int32_t query_width, std::int32_t part) {
     const std::int32_t row = part * Rt::block_dim() + Rt::thread_idx();
     if (p.batch == 1) {
-      write_row_of_one(p, query_width, row);
+      run_one(p, query_width, row);
     } else if (p.batch <= Rt::kWarp) {
       run_warp(p, query_width, row);
     } else {

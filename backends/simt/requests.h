@@ -5,6 +5,7 @@
 
 #include "backends/simt/arithmetic.h"
 #include "backends/simt/build_metadata_params.h"
+#include "core/fault.h"
 #include "core/formula.h"
 
 namespace nsameta::simt {
@@ -18,10 +19,8 @@ struct request_lengths {
 // request_idx -1: not tied to one.
 template <class Rt>
 NSAMETA_DEVICE void report_fault(const build_metadata_params& p, nsameta_check check, std::int32_t request_idx,
-                                 std::int32_t value) {
-  const std::uint64_t place = static_cast<std::uint64_t>(request_idx + 1) & 0xffffffU;
-  const std::uint64_t code = static_cast<std::uint64_t>(check) << 56;
-  Rt::report(p.fault_word, code | (place << 32) | static_cast<std::uint32_t>(value));
+                                 std::int64_t value) {
+  Rt::report(p.fault_word, fault_word(check, request_idx, value));
 }
 
 NSAMETA_DEVICE std::int32_t load_length(const strided_lengths& from, std::int32_t request) {

@@ -34,8 +34,7 @@ NSAMETA_DEVICE std::int32_t slot_at(const build_metadata_params& p, const std::i
 
 // Columns of a row of page_table_1 that are written, and of real_page_table: the pages that begin below them.
 NSAMETA_DEVICE std::uint32_t live_columns(const build_metadata_params& p, std::int32_t kv) {
-  const std::uint32_t live = (static_cast<std::uint32_t>(kv) + p.live_add) & p.live_mask;
-  return live > p.live_least ? live : p.live_least;
+  return ((static_cast<std::uint32_t>(kv) + p.live_add) & p.live_mask) | p.live_bits;
 }
 
 NSAMETA_DEVICE std::int32_t columns_in(const table_params& table, std::uint32_t columns) {
@@ -51,10 +50,7 @@ NSAMETA_DEVICE std::uint32_t pages_below(const build_metadata_params& p, std::ui
 template <class Rt>
 NSAMETA_DEVICE void report_slots(const build_metadata_params& p, std::int32_t request, std::int64_t pool_row,
                                  std::int32_t kv) {
-  if (!has_row(p, pool_row)) {
-    const std::int64_t cut = pool_row < INT32_MIN ? INT32_MIN : pool_row;
-    report_fault<Rt>(p, NSAMETA_CHECK_POOL_ROW, request, formula::saturate(cut));
-  }
+  if (!has_row(p, pool_row)) report_fault<Rt>(p, NSAMETA_CHECK_POOL_ROW, request, pool_row);
   if (kv > p.max_context) report_fault<Rt>(p, NSAMETA_CHECK_KV_OVER_CONTEXT, request, kv);
 }
 

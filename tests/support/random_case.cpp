@@ -89,6 +89,35 @@ void draw_outputs(random_source& random, const metadata_case& c, set_layout* set
   if (c.pool != nullptr) draw_slot_outputs(random, c, percent, may_be_small, set);
 }
 
+int64_t to_multiple_of_4(int64_t columns) { return (4 - columns % 4) % 4; }
+
+// Inputs of a step as an engine replays it: one query width, none of the rarer contracts, tables in plain rows.
+// Backends treat such steps apart, and what is drawn at random would hardly ever be one.
+void become_replay(random_source& random, metadata_case* c) {
+  auto& in = c->inputs;
+  in.kpool = 1;
+  in.mqa_next_n = 1;
+  c->clamp = NSAMETA_CLAMP_OFF;
+  c->tail = NSAMETA_TAIL_KEEP;
+  c->seq_lens.stride = random.pick({1, 1, 2, 0});
+  c->req_pool_indices.stride = random.pick({1, 1, 3, 0});
+  c->req_to_token = {.padding = to_multiple_of_4(in.max_context) + 4 * random.in(0, 2)};
+  c->pool_offset_elements = 0;
+  if (random.chance(30)) in.tokens_per_request = in.mode == NSAMETA_MODE_DECODE ? 0 : 4;
+}
+
+void become_replay_outputs(random_source& random, set_layout* set) {
+  for (const auto id : {output_id::cu_seqlens_q, output_id::topk_indices_offset, output_id::token_to_batch_idx,
+                        output_id::positions, output_id::indexer_ks, output_id::indexer_ke, output_id::total_tokens,
+                        output_id::out_slots, output_id::page_table_1_flattened}) {
+    set->at(id).is_wanted = false;
+  }
+  set->at(output_id::page_table_1).offset_elements = 0;
+  auto& table = set->page_table_1;
+  table.memory = {.padding = to_multiple_of_4(table.num_columns) + 4 * random.in(0, 2)};
+  set->real_page_table.memory = {.padding = random.in(0, 5)};
+}
+
 }  // namespace
 
 metadata_case draw_case(random_source& random) {
@@ -96,15 +125,21 @@ metadata_case draw_case(random_source& random) {
   draw_inputs(random, &c);
   draw_options(random, &c);
   if (random.chance(60)) draw_pool(random, &c);
-  if (random.chance(35)) draw_num_requests(random, &c);
-  if (random.chance(25)) {
-    c.more_sets.resize(static_cast<size_t>(random.chance(70) ? random.in(1, 2) : random.in(1, 7)));
+  const bool is_replay = c.pool != nullptr && has_constant_query(c.inputs) && random.chance(50);
+  if (is_replay) {
+    become_replay(random, &c);
+  } else {
+    if (random.chance(35)) draw_num_requests(random, &c);
+    if (random.chance(25)) {
+      c.more_sets.resize(static_cast<size_t>(random.chance(70) ? random.in(1, 2) : random.in(1, 7)));
+    }
   }
   resolve(&c);
   draw_outputs(random, c, &c);
   for (auto& set : c.more_sets) draw_outputs(random, c, &set);
+  if (is_replay) become_replay_outputs(random, &c);
   // At least one that every execution has to write.
-  c.want({output_id::cu_seqlens_q});
+  c.want({is_replay ? output_id::cache_seqlens : output_id::cu_seqlens_q});
   return c;
 }
 
