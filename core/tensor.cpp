@@ -1,11 +1,25 @@
 #include "core/tensor.h"
 
 #include <cinttypes>
-#include <cstdlib>
 
 #include "core/status.h"
 
 namespace nsameta {
+namespace {
+
+constexpr int64_t kMaxReachBytes = int64_t{1} << 61;
+
+nsameta_status check_reach(const char* name, const nsameta_tensor& tensor, int32_t d) {
+  const int64_t most = kMaxReachBytes / dtype_bytes(tensor.dtype);
+  int64_t reach = 0;
+  const bool overflows = tensor.shape[d] > 1 && __builtin_mul_overflow(tensor.shape[d] - 1, tensor.strides[d], &reach);
+  if (!overflows && reach <= most && reach >= -most) return NSAMETA_OK;
+  return fail(NSAMETA_INVALID_ARGUMENT,
+              "%s: strides[%" PRId32 "]=%" PRId64 " with shape[%" PRId32 "]=%" PRId64 " spans more than 2^61 bytes",
+              name, d, tensor.strides[d], d, tensor.shape[d]);
+}
+
+}  // namespace
 
 const char* dtype_name(int32_t dtype) {
   switch (dtype) {
@@ -40,6 +54,7 @@ nsameta_status check_tensor(const char* name, const nsameta_tensor& tensor, int3
     if (tensor.shape[d] < 0) {
       return fail(NSAMETA_INVALID_ARGUMENT, "%s: shape[%" PRId32 "]=%" PRId64 " is negative", name, d, tensor.shape[d]);
     }
+    if (const auto status = check_reach(name, tensor, d); status != NSAMETA_OK) return status;
   }
   if (reinterpret_cast<uintptr_t>(tensor.data) % static_cast<uintptr_t>(dtype_bytes(tensor.dtype)) != 0) {
     return fail(NSAMETA_INVALID_ARGUMENT, "%s: data=%p is not aligned to %s", name, tensor.data,
@@ -65,8 +80,8 @@ nsameta_status check_matrix(const char* name, const nsameta_tensor& tensor, nsam
 nsameta_status check_distinct_cells(const char* name, const nsameta_tensor& tensor) {
   const int64_t rows = tensor.shape[0];
   const int64_t columns = tensor.shape[1];
-  const int64_t row_step = std::abs(tensor.strides[0]);
-  const int64_t column_step = std::abs(tensor.strides[1]);
+  const int64_t row_step = step_of(tensor, 0);
+  const int64_t column_step = step_of(tensor, 1);
   const bool is_row_major = (columns <= 1 || column_step > 0) && (rows <= 1 || row_step > column_step * (columns - 1));
   const bool is_column_major = (rows <= 1 || row_step > 0) && (columns <= 1 || column_step > row_step * (rows - 1));
   if (rows == 0 || columns == 0 || is_row_major || is_column_major) return NSAMETA_OK;
@@ -80,6 +95,7 @@ byte_range span_of(const char* name, const nsameta_tensor& tensor) {
   byte_range range{name, base, base};
   for (int32_t d = 0; d < tensor.ndim; ++d) {
     if (tensor.shape[d] == 0) return {name, base, base};
+    if (tensor.shape[d] == 1) continue;
     const auto reach = (tensor.shape[d] - 1) * tensor.strides[d] * dtype_bytes(tensor.dtype);
     (reach < 0 ? range.begin : range.end) += static_cast<uintptr_t>(reach);
   }

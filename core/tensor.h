@@ -15,7 +15,15 @@ const char* dtype_name(int32_t dtype);
 const char* device_type_name(int32_t device_type);
 inline int64_t dtype_bytes(int32_t dtype) { return dtype == NSAMETA_INT64 ? 8 : 4; }
 
-// dtype is known, data is aligned to it, the device is `device`, ndim is `ndim`, extents are not negative.
+// Elements from one line of the dimension to the next, without the sign; 0 where there is one line, whose stride means
+// nothing.
+inline int64_t step_of(const nsameta_tensor& tensor, int32_t dimension) {
+  const int64_t stride = tensor.strides[dimension];
+  return tensor.shape[dimension] <= 1 ? 0 : stride < 0 ? -stride : stride;
+}
+
+// dtype is known, data is aligned to it, the device is `device`, ndim is `ndim`, extents are not negative, and no
+// dimension reaches further than addresses do: sums of what two tensors span fit int64.
 [[nodiscard]] nsameta_status check_tensor(const char* name, const nsameta_tensor& tensor, int32_t ndim,
                                           nsameta_device device);
 

@@ -147,8 +147,8 @@ byte_runs runs_of(const nsameta_tensor& tensor) {
   int64_t outer_step = 0;
   int64_t outer_extent = 1;
   for (int32_t d = 0; d < tensor.ndim; ++d) {
-    const int64_t step = std::abs(tensor.strides[d]) * bytes;
-    if (tensor.shape[d] > 1 && step > outer_step) {
+    const int64_t step = step_of(tensor, d) * bytes;
+    if (step > outer_step) {
       outer_step = step;
       outer_extent = tensor.shape[d];
     }

@@ -1,7 +1,6 @@
 #include "core/ops/map_topk_to_slots.h"
 
 #include <cinttypes>
-#include <cstdlib>
 
 #include "core/args.h"
 #include "core/status.h"
@@ -62,7 +61,7 @@ nsameta_status check_topk(const args_t& args, nsameta_device device, desc_t* des
     return fail(NSAMETA_INVALID_ARGUMENT, "slots: shape[%d]=%" PRId64 " must be that of topk_indices, %" PRId64, d,
                 slots.shape[d], topk.shape[d]);
   }
-  if (slots.shape[0] > 1 && std::abs(slots.strides[0]) < slots.shape[1]) {
+  if (slots.shape[0] > 1 && step_of(slots, 0) < slots.shape[1]) {
     return fail(NSAMETA_INVALID_ARGUMENT, "slots: strides[0]=%" PRId64 " makes rows of %" PRId64 " columns alias",
                 slots.strides[0], slots.shape[1]);
   }

@@ -177,6 +177,8 @@ TEST_P(build_metadata_slot_validation, tables) {
       set->page_table_1.num_columns = 8;
       set->real_page_table.num_columns = 8;
     }
+    refuse_output(c, id, [](nsameta_tensor* t) { t->strides[0] = INT64_MIN; }, {"strides[0]=-9223372", "2^61 bytes"});
+    refuse_output(c, id, [](nsameta_tensor* t) { t->strides[0] = int64_t{1} << 60; }, {"strides[0]=", "2^61 bytes"});
     refuse_output(c, id, [](nsameta_tensor* t) { t->strides[0] = 0; }, {"strides=(0, 1)", "alias"});
     refuse_output(c, id, [](nsameta_tensor* t) { t->strides[0] = 7; }, {"strides=(7, 1)", "3 x 8"});
     refuse_output(c, id, [](nsameta_tensor* t) { t->strides[0] = -7; }, {"strides=(-7, 1)", "alias"});

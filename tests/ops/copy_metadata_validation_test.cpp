@@ -56,6 +56,11 @@ TEST_P(copy_metadata_validation, tensors) {
   refuse_pairs([](pairs_t* p) { (*p)[0].source.data = nullptr; }, {"pairs[0].source: data=NULL"});
   refuse_pairs([](pairs_t* p) { (*p)[2].destination.data = nullptr; }, {"pairs[2].destination: data=NULL"});
   refuse_pairs([](pairs_t* p) { (*p)[2].source.dtype = 9; }, {"pairs[2].source", "dtype=9"});
+  for (const int64_t stride : {INT64_MAX, INT64_MIN, int64_t{1} << 60}) {
+    const std::vector<std::string> parts{"strides[0]=" + std::to_string(stride), "2^61 bytes"};
+    refuse_pairs([&](pairs_t* p) { (*p)[2].source.strides[0] = stride; }, parts);
+    refuse_pairs([&](pairs_t* p) { (*p)[2].destination.strides[0] = stride; }, parts);
+  }
   refuse_pairs([](pairs_t* p) { (*p)[0].source.shape[0] = -4; }, {"pairs[0].source", "shape[0]=-4"});
   refuse_pairs([](pairs_t* p) { (*p)[0].destination.device.id += 1; }, {"pairs[0].destination", "is on"});
   refuse_pairs([](pairs_t* p) { (*p)[1].source.data = static_cast<char*>((*p)[1].source.data) + 2; },

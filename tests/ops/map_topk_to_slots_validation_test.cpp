@@ -92,6 +92,8 @@ TEST_P(map_topk_to_slots_validation, types_and_strides) {
          {"num_valid: dtype=int64 must be int32"});
   refuse(slot_table::none, [](args_t* a) { a->topk_indices.strides[1] = 2; }, {"topk_indices: strides[1]=2 must be 1"});
   refuse(slot_table::none, [](args_t* a) { a->slots.strides[1] = -1; }, {"slots: strides[1]=-1 must be 1"});
+  refuse(slot_table::none, [](args_t* a) { a->slots.strides[0] = INT64_MAX; }, {"slots: strides[0]=", "2^61 bytes"});
+  refuse(slot_table::none, [](args_t* a) { a->slots.strides[0] = INT64_MIN; }, {"slots: strides[0]=", "2^61 bytes"});
   refuse(slot_table::none, [](args_t* a) { a->slots.strides[0] = 15; }, {"slots: strides[0]=15", "16 columns alias"});
   refuse(slot_table::none, [](args_t* a) { a->num_valid.strides[0] = 2; }, {"num_valid: strides[0]=2 must be 1"});
   refuse(slot_table::none, [](args_t* a) { a->slots.device.id += 1; }, {"slots: is on"});

@@ -89,8 +89,9 @@ typedef struct nsameta_device {
 typedef enum nsameta_dtype { NSAMETA_INT32 = 0, NSAMETA_INT64 = 1 } nsameta_dtype;
 
 /* A view of memory that the caller owns. ndim == 0 means "absent" (zero-initialise), and so does data == NULL, unless
- * the shape says that there is no element. Strides count elements, not bytes, and may be anything for an input; data is
- * aligned to its dtype. ndim is 1 or 2; a 1-D view leaves shape[1] and strides[1] 0. */
+ * the shape says that there is no element. Strides count elements, not bytes, and may be anything for an input that
+ * spans at most 2^61 bytes; data is aligned to its dtype. ndim is 1 or 2; a 1-D view leaves shape[1] and strides[1] 0.
+ */
 typedef struct nsameta_tensor {
   void* data;
   int64_t shape[2];
