@@ -18,6 +18,10 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 
 set(NSAMETA_SANITIZE "" CACHE STRING "Sanitizers for all host code, e.g. address,undefined or thread")
+option(NSAMETA_LIBFUZZER "Build nsameta_libfuzzer, which needs clang and NSAMETA_SANITIZE" OFF)
+if(NSAMETA_LIBFUZZER AND NOT (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NSAMETA_SANITIZE))
+  message(FATAL_ERROR "NSAMETA_LIBFUZZER=ON needs CMAKE_CXX_COMPILER=clang++ and NSAMETA_SANITIZE=address,undefined")
+endif()
 
 set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 add_library(nsameta_flags INTERFACE)
@@ -31,6 +35,10 @@ if(NSAMETA_SANITIZE)
   target_compile_options(nsameta_flags INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${NSAMETA_SANITIZE}>"
     "$<$<COMPILE_LANGUAGE:C,CXX>:-fno-sanitize-recover=all;-fno-omit-frame-pointer>")
   target_link_options(nsameta_flags INTERFACE -fsanitize=${NSAMETA_SANITIZE})
+  if(NSAMETA_LIBFUZZER)
+    target_compile_options(nsameta_flags INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=fuzzer-no-link>")
+    target_link_options(nsameta_flags INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 else()
   target_link_options(nsameta_flags INTERFACE LINKER:--no-undefined)  # clang leaves sanitizer symbols to the program
 endif()

@@ -11,14 +11,6 @@ struct plan_deleter {
 };
 using plan_handle = std::unique_ptr<nsameta_plan, plan_deleter>;
 
-reference::metadata_inputs first_requests(const reference::metadata_inputs& all, int64_t batch) {
-  auto part = all;
-  part.seq_lens.resize(static_cast<size_t>(batch));
-  if (!all.req_pool_indices.empty()) part.req_pool_indices.resize(static_cast<size_t>(batch));
-  if (!all.static_width && !all.extend_seq_lens.empty()) part.extend_seq_lens.resize(static_cast<size_t>(batch));
-  return part;
-}
-
 class build_metadata_plans : public execution_test {
  protected:
   plan_handle create(const bound_case& bound) {

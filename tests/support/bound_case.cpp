@@ -48,23 +48,20 @@ nsameta_build_metadata_args make_args(const metadata_case& c) {
 
 nsameta_tensor& tensor_of(nsameta_build_metadata_args* args, int output) { return tensor_of(&args->out, output); }
 
-bound_case::bound_case(nsameta_context* context, void* stream, const metadata_case& c)
-    : context_(context), stream_(stream), case_(c) {
+bound_case::bound_case(nsameta_context* context, void* stream, const metadata_case& c, device_memory* memory)
+    : context_(context), case_(c), block_(context, stream, memory) {
   resolve(&case_);
   args_ = make_args(case_);
   add_inputs();
   add_sets();
-  const auto status = nsameta_device_alloc(context_, image_.size_bytes(), &block_);
-  EXPECT_EQ(status, NSAMETA_OK) << nsameta_last_error_message();
-  if (status == NSAMETA_OK) rebase();
+  block_.allocate();
+  if (block_.data() != nullptr) rebase();
 }
-
-bound_case::~bound_case() { nsameta_device_free(context_, block_); }
 
 nsameta_tensor bound_case::add_vector(const char* name, const input_layout& layout, int64_t count, int* region) {
   const auto place = place_vector(count, layout.stride);
-  *region = image_.add(name, layout.dtype == NSAMETA_INT64 ? 8 : 4, place.extent, layout.offset_elements);
-  return vector_at(image_.offset_bytes(*region), place, layout.dtype, nsameta_context_device(context_));
+  *region = block_.image().add(name, layout.dtype == NSAMETA_INT64 ? 8 : 4, place.extent, layout.offset_elements);
+  return vector_at(block_.image().offset_bytes(*region), place, layout.dtype, nsameta_context_device(context_));
 }
 
 void bound_case::add_inputs() {
@@ -80,14 +77,15 @@ void bound_case::add_inputs() {
   args_.req_pool_indices = add_vector("req_pool_indices", case_.req_pool_indices, size_of(in.req_pool_indices) + spare,
                                       &pool_indices_region_);
   pool_place_ = place_matrix(case_.req_to_token, in.pool_rows, in.max_context);
-  pool_region_ = image_.add("req_to_token", 4, pool_place_.extent, case_.pool_offset_elements);
-  args_.req_to_token = matrix_at(image_.offset_bytes(pool_region_), pool_place_, nsameta_context_device(context_));
+  pool_region_ = block_.image().add("req_to_token", 4, pool_place_.extent, case_.pool_offset_elements);
+  args_.req_to_token =
+      matrix_at(block_.image().offset_bytes(pool_region_), pool_place_, nsameta_context_device(context_));
 }
 
 void bound_case::add_sets() {
   const auto counts = count(case_);
   for (size_t i = 0; i < case_.num_sets(); ++i) {
-    sets_.emplace_back(case_, i, counts, nsameta_context_device(context_), &image_);
+    sets_.emplace_back(case_, i, counts, nsameta_context_device(context_), &block_.image());
   }
 }
 
@@ -95,9 +93,10 @@ void bound_case::add_sets() {
 void bound_case::rebase() {
   for (auto* tensor :
        {&args_.seq_lens, &args_.extend_seq_lens, &args_.num_requests, &args_.req_pool_indices, &args_.req_to_token}) {
-    if (tensor->ndim != 0) tensor->data = static_cast<std::byte*>(block_) + reinterpret_cast<uintptr_t>(tensor->data);
+    if (tensor->ndim != 0)
+      tensor->data = static_cast<std::byte*>(block_.data()) + reinterpret_cast<uintptr_t>(tensor->data);
   }
-  for (auto& set : sets_) set.rebase(block_);
+  for (auto& set : sets_) set.rebase(block_.data());
   args_.out = sets_[0].tensors();
   for (size_t i = 1; i < sets_.size(); ++i) more_outputs_.push_back(sets_[i].tensors());
   args_.num_more_outputs = static_cast<int32_t>(more_outputs_.size());
@@ -106,34 +105,27 @@ void bound_case::rebase() {
 
 void bound_case::store(const input_layout& layout, const std::vector<int64_t>& lengths, int64_t count, int region) {
   const auto place = place_vector(count, layout.stride);
-  for (int64_t i = 0; i < size_of(lengths); ++i) image_.set(region, place.at(i), lengths[static_cast<size_t>(i)]);
+  for (int64_t i = 0; i < size_of(lengths); ++i)
+    block_.image().set(region, place.at(i), lengths[static_cast<size_t>(i)]);
 }
 
 void bound_case::reset(const reference::metadata_inputs& inputs) {
   current_ = inputs;
-  image_.poison(++salt_ * 0x01000193U);
+  block_.image().poison(++salt_ * 0x01000193U);
   store(case_.seq_lens, inputs.seq_lens, args_.seq_lens.shape[0], seq_region_);
   if (extend_region_ >= 0) {
     store(case_.extend_seq_lens, inputs.extend_seq_lens, args_.extend_seq_lens.shape[0], extend_region_);
   }
-  if (num_requests_region_ >= 0) image_.set(num_requests_region_, 0, inputs.num_requests);
+  if (num_requests_region_ >= 0) block_.image().set(num_requests_region_, 0, inputs.num_requests);
   if (pool_region_ >= 0) {
     store(case_.req_pool_indices, inputs.req_pool_indices, args_.req_pool_indices.shape[0], pool_indices_region_);
     const int32_t* cell = inputs.req_to_token;
     for (int64_t row = 0; row < inputs.pool_rows; ++row) {
-      for (int64_t c = 0; c < inputs.max_context; ++c) image_.set(pool_region_, pool_place_.at(row, c), *cell++);
+      for (int64_t c = 0; c < inputs.max_context; ++c)
+        block_.image().set(pool_region_, pool_place_.at(row, c), *cell++);
     }
   }
-  const auto& bytes = image_.bytes();
-  ASSERT_EQ(nsameta_copy_to_device(context_, block_, bytes.data(), bytes.size(), stream_), NSAMETA_OK)
-      << nsameta_last_error_message();
-}
-
-std::vector<std::byte> bound_case::read_back() {
-  std::vector<std::byte> bytes(image_.size_bytes());
-  EXPECT_EQ(nsameta_copy_to_host(context_, bytes.data(), block_, bytes.size(), stream_), NSAMETA_OK)
-      << nsameta_last_error_message();
-  return bytes;
+  block_.upload();
 }
 
 std::vector<reference::metadata_fault> bound_case::faults_of(const reference::metadata& m) const {
@@ -185,7 +177,7 @@ reference::metadata bound_case::expected_of(const reference::metadata_inputs& in
 }
 
 testing::AssertionResult bound_case::has_right_bytes(const reference::metadata& m) {
-  memory_image expected = image_;
+  memory_image expected = block_.image();
   for (const auto& set : sets_) {
     set.expect(case_, m, size_of(current_.seq_lens), &expected);
     if (set.num_sms() == 0) continue;
@@ -195,7 +187,7 @@ testing::AssertionResult bound_case::has_right_bytes(const reference::metadata& 
     inputs.num_sms = set.num_sms();
     set.expect_schedule(reference::build_metadata(inputs).paged_mqa_schedule, &expected);
   }
-  auto result = expected.equals(read_back());
+  auto result = block_.equals(expected);
   return result ? result : result << "\n" << case_;
 }
 
@@ -207,7 +199,7 @@ testing::AssertionResult bound_case::holds(const reference::metadata_inputs& inp
 }
 
 testing::AssertionResult bound_case::is_untouched() {
-  auto result = image_.equals(read_back());
+  auto result = block_.is_untouched();
   return result ? result : result << "\n" << case_;
 }
 

@@ -5,18 +5,15 @@
 
 #include <vector>
 
-#include "nsameta/device.h"
 #include "tests/support/bound_set.h"
+#include "tests/support/device_block.h"
 #include "tests/support/metadata_case.h"
 
 namespace nsameta::test {
 
 class bound_case {
  public:
-  bound_case(nsameta_context* context, void* stream, const metadata_case& c);
-  ~bound_case();
-  bound_case(const bound_case&) = delete;
-  bound_case& operator=(const bound_case&) = delete;
+  bound_case(nsameta_context* context, void* stream, const metadata_case& c, device_memory* memory = nullptr);
 
   const nsameta_build_metadata_args& args() const { return args_; }
   const metadata_case& description() const { return case_; }
@@ -47,13 +44,11 @@ class bound_case {
   void rebase();
   void store(const input_layout& layout, const std::vector<int64_t>& lengths, int64_t count, int region);
   testing::AssertionResult has_right_fault(const reference::metadata& m);
-  std::vector<std::byte> read_back();
 
   nsameta_context* context_;
-  void* stream_;
   metadata_case case_;
   nsameta_build_metadata_args args_;
-  memory_image image_;
+  device_block block_;
   int seq_region_ = -1;
   int extend_region_ = -1;
   int num_requests_region_ = -1;
@@ -63,7 +58,6 @@ class bound_case {
   std::vector<bound_set> sets_;
   std::vector<nsameta_metadata_outputs> more_outputs_;
   reference::metadata_inputs current_;  // of the last reset()
-  void* block_ = nullptr;
   uint32_t salt_ = 0;
 };
 

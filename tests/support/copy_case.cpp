@@ -35,8 +35,8 @@ void copy_case::add_pair(int64_t num_rows, int64_t num_columns, reference::cell_
   pairs.push_back({num_rows, num_columns, {source, from}, {destination, to}});
 }
 
-bound_copy::bound_copy(nsameta_context* context, void* stream, copy_case c)
-    : context_(context), case_(std::move(c)), block_(context, stream) {
+bound_copy::bound_copy(nsameta_context* context, void* stream, copy_case c, device_memory* memory)
+    : context_(context), case_(std::move(c)), block_(context, stream, memory) {
   for (size_t i = 0; i < case_.buffers.size(); ++i) {
     const auto& b = case_.buffers[i];
     block_.image().add("buffer " + std::to_string(i), bytes_of(b.dtype), b.num_elements, b.offset_elements);

@@ -44,7 +44,7 @@ struct copy_case {
 
 class bound_copy final : public bound_call {
  public:
-  bound_copy(nsameta_context* context, void* stream, copy_case c);
+  bound_copy(nsameta_context* context, void* stream, copy_case c, device_memory* memory = nullptr);
 
   nsameta_op op() const override { return NSAMETA_OP_COPY_METADATA; }
   const void* args() const override { return &args_; }

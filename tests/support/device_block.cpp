@@ -4,10 +4,28 @@
 
 namespace nsameta::test {
 
-device_block::~device_block() { nsameta_device_free(context_, data_); }
+nsameta_status device_memory::at_least(size_t bytes, void** data) {
+  if (bytes > bytes_) {
+    nsameta_device_free(context_, data_);
+    data_ = nullptr;
+    bytes_ = 0;
+    const size_t roomy = bytes + bytes / 2;
+    if (const auto status = nsameta_device_alloc(context_, roomy, &data_); status != NSAMETA_OK) return status;
+    bytes_ = roomy;
+  }
+  *data = data_;
+  return NSAMETA_OK;
+}
+
+device_block::~device_block() {
+  if (memory_ == nullptr) nsameta_device_free(context_, data_);
+}
 
 void device_block::allocate() {
-  ASSERT_EQ(nsameta_device_alloc(context_, image_.size_bytes(), &data_), NSAMETA_OK) << nsameta_last_error_message();
+  const size_t bytes = image_.size_bytes();
+  const auto status =
+      memory_ != nullptr ? memory_->at_least(bytes, &data_) : nsameta_device_alloc(context_, bytes, &data_);
+  ASSERT_EQ(status, NSAMETA_OK) << nsameta_last_error_message();
 }
 
 void* device_block::address(int region, int64_t element_idx, int element_bytes) const {

@@ -10,14 +10,34 @@
 
 namespace nsameta::test {
 
+// Memory of a context that serves one block after another: allocating takes longer than most cases.
+class device_memory {
+ public:
+  explicit device_memory(nsameta_context* context) : context_(context) {}
+  ~device_memory() { nsameta_device_free(context_, data_); }
+  device_memory(const device_memory&) = delete;
+  device_memory& operator=(const device_memory&) = delete;
+
+  nsameta_status at_least(size_t bytes, void** data);
+
+ private:
+  nsameta_context* context_;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
 class device_block {
  public:
-  device_block(nsameta_context* context, void* stream) : context_(context), stream_(stream) {}
+  // memory: where the block lies, one at a time; NULL: in memory of its own.
+  device_block(nsameta_context* context, void* stream, device_memory* memory = nullptr)
+      : context_(context), stream_(stream), memory_(memory) {}
   ~device_block();
   device_block(const device_block&) = delete;
   device_block& operator=(const device_block&) = delete;
 
   memory_image& image() { return image_; }
+  const memory_image& image() const { return image_; }
+  void* data() const { return data_; }
 
   // Once all regions have been added.
   void allocate();
@@ -32,6 +52,7 @@ class device_block {
  private:
   nsameta_context* context_;
   void* stream_;
+  device_memory* memory_;
   memory_image image_;
   void* data_ = nullptr;
 };

@@ -102,6 +102,29 @@ int64_t true_batch(const reference::metadata_inputs& inputs) {
   return inputs.has_num_requests ? std::clamp<int64_t>(inputs.num_requests, 0, batch) : batch;
 }
 
+reference::metadata_inputs changed(const reference::metadata_inputs& all) {
+  auto inputs = all;
+  const int64_t num_requests = true_batch(inputs);
+  // What lies beyond the true batch may be garbage and stays there.
+  const auto reverse = [&](std::vector<int64_t>* values) {
+    std::reverse(values->begin(), values->begin() + std::min(num_requests, static_cast<int64_t>(values->size())));
+  };
+  reverse(&inputs.seq_lens);
+  reverse(&inputs.extend_seq_lens);
+  reverse(&inputs.req_pool_indices);
+  for (auto& kv : inputs.seq_lens) ++kv;
+  if (inputs.has_num_requests && num_requests > 0) inputs.num_requests = num_requests - 1;
+  return inputs;
+}
+
+reference::metadata_inputs first_requests(const reference::metadata_inputs& all, int64_t batch) {
+  auto part = all;
+  part.seq_lens.resize(static_cast<size_t>(batch));
+  if (!all.req_pool_indices.empty()) part.req_pool_indices.resize(static_cast<size_t>(batch));
+  if (!all.static_width && !all.extend_seq_lens.empty()) part.extend_seq_lens.resize(static_cast<size_t>(batch));
+  return part;
+}
+
 void resolve(metadata_case* c) {
   auto& in = c->inputs;
   in.clamp =

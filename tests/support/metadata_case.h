@@ -107,6 +107,12 @@ int64_t key_length(const reference::metadata_inputs& inputs, size_t request_idx)
 // Requests that exist.
 int64_t true_batch(const reference::metadata_inputs& inputs);
 
+// Other inputs of the same batch, so that a replay that still reads what was there at capture gives wrong values.
+reference::metadata_inputs changed(const reference::metadata_inputs& inputs);
+
+// Those of the first `batch` requests.
+reference::metadata_inputs first_requests(const reference::metadata_inputs& all, int64_t batch);
+
 // Fills what follows from the rest of the case.
 void resolve(metadata_case* c);
 

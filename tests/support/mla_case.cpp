@@ -12,8 +12,8 @@ int64_t batch_of(const mla_case& c) { return static_cast<int64_t>(c.inputs.seq_l
 
 }  // namespace
 
-bound_mla::bound_mla(nsameta_context* context, void* stream, mla_case c)
-    : context_(context), case_(std::move(c)), block_(context, stream) {
+bound_mla::bound_mla(nsameta_context* context, void* stream, mla_case c, device_memory* memory)
+    : context_(context), case_(std::move(c)), block_(context, stream, memory) {
   const int64_t batch = batch_of(case_);
   const int64_t extent = batch == 0 ? 0 : (batch - 1) * case_.stride + 1;
   auto& image = block_.image();

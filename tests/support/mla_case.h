@@ -17,7 +17,7 @@ struct mla_case {
 
 class bound_mla final : public bound_call {
  public:
-  bound_mla(nsameta_context* context, void* stream, mla_case c);
+  bound_mla(nsameta_context* context, void* stream, mla_case c, device_memory* memory = nullptr);
 
   nsameta_op op() const override { return NSAMETA_OP_MLA_SCHEDULE; }
   const void* args() const override { return &args_; }

@@ -21,4 +21,18 @@ uint64_t num_cases(uint64_t usual) {
   return text != nullptr && *text != '\0' ? static_cast<uint64_t>(std::strtoull(text, nullptr, 10)) : usual;
 }
 
+random_source::random_source(const uint8_t* bytes, size_t num_bytes) : bytes_(bytes), num_bytes_(num_bytes) {
+  uint64_t hash = 0xCBF29CE484222325U;
+  for (size_t i = 0; i < num_bytes; ++i) hash = (hash ^ bytes[i]) * 0x00000100000001B3U;
+  engine_.seed(hash);
+}
+
+int64_t random_source::from_bytes(int64_t low, int64_t high) {
+  const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  uint64_t drawn = 0;
+  for (uint64_t left = range; left > 0 && num_bytes_ > 0; left >>= 8U, --num_bytes_) drawn = drawn << 8U | *bytes_++;
+  if (range != UINT64_MAX) drawn %= range + 1;
+  return static_cast<int64_t>(static_cast<uint64_t>(low) + drawn);
+}
+
 }  // namespace nsameta::test

@@ -1,6 +1,7 @@
 // Random numbers for tests. One seed a process: NSAMETA_TEST_SEED, or drawn from the clock; main() prints it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <random>
@@ -15,9 +16,15 @@ uint64_t num_cases(uint64_t usual);
 class random_source {
  public:
   // `stream` tells the users of one seed apart.
-  explicit random_source(uint64_t stream) : engine_(seed() * 0x9E3779B97F4A7C15U + stream) {}
+  explicit random_source(uint64_t stream) : random_source(seed(), stream) {}
+  random_source(uint64_t seed, uint64_t stream) : engine_(seed * 0x9E3779B97F4A7C15U + stream) {}
+  // The bytes decide as long as there are any, so that a fuzzer that changes one changes one choice. They must outlive
+  // this.
+  random_source(const uint8_t* bytes, size_t num_bytes);
 
-  int64_t in(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(engine_); }
+  int64_t in(int64_t low, int64_t high) {
+    return num_bytes_ > 0 ? from_bytes(low, high) : std::uniform_int_distribution<int64_t>(low, high)(engine_);
+  }
   bool chance(int percent) { return in(1, 100) <= percent; }
   template <typename T>
   T pick(std::initializer_list<T> values) {
@@ -25,7 +32,11 @@ class random_source {
   }
 
  private:
+  int64_t from_bytes(int64_t low, int64_t high);
+
   std::mt19937_64 engine_;
+  const uint8_t* bytes_ = nullptr;
+  size_t num_bytes_ = 0;
 };
 
 }  // namespace nsameta::test

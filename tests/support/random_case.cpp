@@ -27,12 +27,38 @@ input_layout draw_layout(random_source& random) {
   return {random.pick({NSAMETA_INT32, NSAMETA_INT64}), random.pick<int64_t>({1, 1, 2, 3, -1, 0}), random.in(0, 3)};
 }
 
-void draw_inputs(random_source& random, metadata_case* c) {
+// Where kernels change their ways, counters wrap and types end.
+int64_t draw_edge(random_source& random) {
+  const int64_t power = int64_t{1} << random.in(0, 31);
+  const auto wide = static_cast<int64_t>(static_cast<uint64_t>(random.in(INT32_MIN, INT32_MAX)) << 32U);
+  return random.pick<int64_t>({0, -1, INT32_MIN, INT32_MIN + 1, INT32_MAX, INT32_MAX - 1, power, power - 1, power + 1,
+                               -power, 3 * power, wide + random.in(-2, 200)});
+}
+
+// Few or all of the lengths; a stride, a mode or a type may still make them equal, long or short.
+void make_hostile(random_source& random, std::vector<int64_t>* lengths) {
+  const int percent = random.pick({1, 10, 50, 100});
+  const bool are_equal = random.chance(20);
+  const int64_t common = draw_edge(random);
+  for (auto& length : *lengths) {
+    if (random.chance(percent)) length = are_equal ? common : draw_edge(random);
+  }
+}
+
+int64_t draw_batch(random_source& random, const case_limits& limits) {
+  if (random.chance(80)) return random.in(0, limits.usual_batch);
+  if (!random.chance(limits.percent_hostile)) return random.in(0, random.chance(90) ? 600 : limits.large_batch);
+  const int64_t edge = (int64_t{1} << random.in(4, 10)) + random.in(-1, 1);
+  return std::min(edge, limits.large_batch);
+}
+
+void draw_inputs(random_source& random, const case_limits& limits, metadata_case* c) {
   auto& in = c->inputs;
   in.mode = static_cast<int>(random.in(NSAMETA_MODE_DECODE, NSAMETA_MODE_EXTEND));
-  const int64_t batch = random.chance(80) ? random.in(0, 70) : random.in(0, random.chance(90) ? 600 : 5000);
+  const int64_t batch = draw_batch(random, limits);
   in.seq_lens.resize(static_cast<size_t>(batch));
   for (auto& length : in.seq_lens) length = draw_length(random);
+  if (random.chance(limits.percent_hostile)) make_hostile(random, &in.seq_lens);
   in.topk =
       static_cast<int>(random.chance(80) ? random.pick({1, 7, 64, 128, 512, 2048, INT32_MAX}) : random.in(1, 10'000));
   in.kpool = random.chance(60) ? 1 : static_cast<int>(random.pick<int64_t>({2, 4, 64, random.in(1, 300)}));
@@ -46,6 +72,7 @@ void draw_inputs(random_source& random, metadata_case* c) {
   in.extend_seq_lens.resize(in.static_width && random.chance(50) ? 1 : static_cast<size_t>(batch));
   for (auto& length : in.extend_seq_lens) length = draw_query(random, max_query);
   if (in.static_width && !in.extend_seq_lens.empty()) in.extend_seq_lens[0] = random.in(-1, 12);
+  if (random.chance(limits.percent_hostile / 2)) make_hostile(random, &in.extend_seq_lens);
 }
 
 void draw_num_requests(random_source& random, metadata_case* c) {
@@ -74,7 +101,27 @@ void draw_options(random_source& random, metadata_case* c) {
   if (c->extend_seq_lens.stride == 0 && !extend.empty()) extend[0] = std::min<int64_t>(extend[0], 40);
 }
 
-void draw_outputs(random_source& random, const metadata_case& c, set_layout* set) {
+// Outputs cannot have room for billions of tokens, and the oracle lists all lengths of a schedule by token.
+void limit_tokens(random_source& random, const case_limits& limits, const metadata_case& c, set_layout* set) {
+  if (has_constant_query(c.inputs)) return;  // the host refuses outputs that are too small
+  auto inputs = c.inputs;
+  inputs.max_tokens = 0;
+  const int64_t num_tokens = reference::build_metadata(inputs).total_tokens;
+  const auto end = inputs.extend_seq_lens.begin() +
+                   std::min(true_batch(inputs), static_cast<int64_t>(inputs.extend_seq_lens.size()));
+  // Other orders of the lengths may make one of them the width of all.
+  const bool has_wide = std::any_of(inputs.extend_seq_lens.begin(), end,
+                                    [&](int64_t q) { return static_cast<int32_t>(q) > limits.num_tokens; });
+  if (inputs.mqa_by_token && has_wide) set->at(output_id::paged_mqa_schedule).is_wanted = false;
+  if (num_tokens <= limits.num_tokens) return;
+  for (int i = 0; i < kNumOutputs; ++i) {
+    const bool is_table_by_token = kind_of(i) == output_kind::TABLE && c.tables_by_token();
+    if (!is_per_token(i) && !is_table_by_token) continue;
+    set->outputs[static_cast<size_t>(i)].slack = random.in(0, limits.num_tokens) - num_tokens;
+  }
+}
+
+void draw_outputs(random_source& random, const case_limits& limits, const metadata_case& c, set_layout* set) {
   const int percent = random.pick({10, 50, 100});
   const int64_t slack = random.pick<int64_t>({0, 0, 1, 40, random.in(0, 5000)});
   const bool may_be_small = !has_constant_query(c.inputs) && random.chance(15);
@@ -86,7 +133,8 @@ void draw_outputs(random_source& random, const metadata_case& c, set_layout* set
   set->positions_dtype = random.pick({NSAMETA_INT32, NSAMETA_INT64});
   set->ctx_lens_columns = static_cast<int>(random.in(1, 9));
   set->ctx_lens_row_slack = random.in(0, 3);
-  if (c.pool != nullptr) draw_slot_outputs(random, c, percent, may_be_small, set);
+  if (c.pool != nullptr) draw_slot_outputs(random, limits, c, percent, may_be_small, set);
+  limit_tokens(random, limits, c, set);
 }
 
 int64_t to_multiple_of_4(int64_t columns) { return (4 - columns % 4) % 4; }
@@ -120,11 +168,11 @@ void become_replay_outputs(random_source& random, set_layout* set) {
 
 }  // namespace
 
-metadata_case draw_case(random_source& random) {
+metadata_case draw_case(random_source& random, const case_limits& limits) {
   metadata_case c;
-  draw_inputs(random, &c);
+  draw_inputs(random, limits, &c);
   draw_options(random, &c);
-  if (random.chance(60)) draw_pool(random, &c);
+  if (random.chance(60)) draw_pool(random, limits, &c);
   const bool is_replay = c.pool != nullptr && has_constant_query(c.inputs) && random.chance(50);
   if (is_replay) {
     become_replay(random, &c);
@@ -135,8 +183,8 @@ metadata_case draw_case(random_source& random) {
     }
   }
   resolve(&c);
-  draw_outputs(random, c, &c);
-  for (auto& set : c.more_sets) draw_outputs(random, c, &set);
+  draw_outputs(random, limits, c, &c);
+  for (auto& set : c.more_sets) draw_outputs(random, limits, c, &set);
   if (is_replay) become_replay_outputs(random, &c);
   // At least one that every execution has to write.
   c.want({is_replay ? output_id::cache_seqlens : output_id::cu_seqlens_q});

@@ -5,11 +5,6 @@
 namespace nsameta::test {
 namespace {
 
-// A case is laid out, compared and printed many times.
-constexpr int64_t kMaxPoolCells = 60'000;
-constexpr int64_t kMaxTableCells = 40'000;
-constexpr int64_t kMaxKeys = 20'000;
-
 matrix_layout draw_matrix(random_source& random) {
   if (random.chance(40)) return {};
   matrix_layout layout{.is_column_major = random.chance(25),
@@ -21,8 +16,8 @@ matrix_layout draw_matrix(random_source& random) {
   return layout;
 }
 
-int64_t draw_context(random_source& random, int64_t batch) {
-  const int64_t most = kMaxPoolCells / (batch + 5);
+int64_t draw_context(random_source& random, const case_limits& limits, int64_t batch) {
+  const int64_t most = limits.pool_cells / (batch + 5);
   const int64_t drawn = random.pick<int64_t>(
       {random.in(0, 3), random.in(1, 40), random.in(1, 400), random.in(1, 400), random.in(1, 3000)});
   return std::min(drawn, std::max<int64_t>(most, 1));
@@ -53,8 +48,9 @@ void draw_pool_rows(random_source& random, metadata_case* c) {
   }
 }
 
-void draw_table(random_source& random, int64_t num_rows, int64_t fitting, table_layout* table) {
-  const int64_t most = kMaxTableCells / std::max<int64_t>(num_rows, 1);
+void draw_table(random_source& random, const case_limits& limits, int64_t num_rows, int64_t fitting,
+                table_layout* table) {
+  const int64_t most = limits.table_cells / std::max<int64_t>(num_rows, 1);
   table->num_columns = random.pick<int64_t>({fitting, fitting, fitting + random.in(1, 200), random.in(0, fitting), 0});
   table->num_columns = std::min(table->num_columns, most);
   table->memory = draw_matrix(random);
@@ -62,11 +58,11 @@ void draw_table(random_source& random, int64_t num_rows, int64_t fitting, table_
 
 }  // namespace
 
-void draw_pool(random_source& random, metadata_case* c) {
+void draw_pool(random_source& random, const case_limits& limits, metadata_case* c) {
   auto& in = c->inputs;
   in.page_size = random.pick({1, 2, 16, 64, 64, 256});
   const int page_size = in.page_size;
-  c->with_pool(random, draw_context(random, c->batch()));
+  c->with_pool(random, draw_context(random, limits, c->batch()));
   in.page_size = page_size;
   if (random.chance(85)) draw_fitting_lengths(random, c);
   draw_pool_rows(random, c);
@@ -86,7 +82,8 @@ void draw_pool(random_source& random, metadata_case* c) {
   in.topk_plan_threshold = static_cast<int>(random.pick<int64_t>({-1, -1, 0, random.in(0, 400), INT32_MAX}));
 }
 
-void draw_slot_outputs(random_source& random, const metadata_case& c, int percent, bool may_be_small, set_layout* set) {
+void draw_slot_outputs(random_source& random, const case_limits& limits, const metadata_case& c, int percent,
+                       bool may_be_small, set_layout* set) {
   auto inputs = c.inputs;
   inputs.max_tokens = 0;
   const auto m = reference::build_metadata(inputs);
@@ -96,16 +93,19 @@ void draw_slot_outputs(random_source& random, const metadata_case& c, int percen
   }
   if (may_be_small) set->at(output_id::out_slots).slack = -random.in(0, 60);
   const int64_t width = inputs.mode == NSAMETA_MODE_DECODE ? 1 : inputs.tokens_per_request;
-  const int64_t num_rows = !c.tables_by_token() ? c.batch() : is_constant ? c.batch() * width : m.total_tokens;
+  const int64_t num_rows = !c.tables_by_token() ? c.batch()
+                           : is_constant        ? c.batch() * width
+                                                : std::min(m.total_tokens, limits.num_tokens);
   for (const auto id : {output_id::page_table_1, output_id::real_page_table}) {
     if (may_be_small && c.tables_by_token() && random.chance(50)) set->at(id).slack = -random.in(0, 60);
   }
-  draw_table(random, num_rows, inputs.max_context, &set->page_table_1);
-  draw_table(random, num_rows, (inputs.max_context + inputs.page_size - 1) / inputs.page_size, &set->real_page_table);
+  draw_table(random, limits, num_rows, inputs.max_context, &set->page_table_1);
+  draw_table(random, limits, num_rows, (inputs.max_context + inputs.page_size - 1) / inputs.page_size,
+             &set->real_page_table);
   if (inputs.page_size == 1) set->at(output_id::real_page_table).is_wanted = false;
   auto& keys = set->at(output_id::page_table_1_flattened);
   if (random.chance(15)) keys.slack = -random.in(1, 500);
-  if (m.total_keys > kMaxKeys) keys.slack = random.in(0, 1000) - m.total_keys;
+  if (m.total_keys > limits.num_keys) keys.slack = random.in(0, 1000) - m.total_keys;
   if (random.chance(15)) set->at(output_id::topk_plan).slack = -random.in(1, 500);
   set->out_slots_dtype = random.pick({NSAMETA_INT32, NSAMETA_INT64});
   set->num_sms = random.pick({1, 2, 7, 78, 132, 148, 512});

@@ -49,8 +49,8 @@ topk_case random_topk_case(random_source& random, slot_table kind, int64_t num_t
   return c;
 }
 
-bound_topk::bound_topk(nsameta_context* context, void* stream, topk_case c)
-    : context_(context), case_(std::move(c)), block_(context, stream) {
+bound_topk::bound_topk(nsameta_context* context, void* stream, topk_case c, device_memory* memory)
+    : context_(context), case_(std::move(c)), block_(context, stream, memory) {
   const auto& in = case_.inputs;
   topk_ = add_rows("topk_indices", case_.topk_row_slack, case_.topk_offset_elements);
   slots_ = case_.is_in_place ? topk_ : add_rows("slots", case_.slots_row_slack, case_.slots_offset_elements);

@@ -30,7 +30,7 @@ topk_case random_topk_case(random_source& random, reference::slot_table kind, in
 
 class bound_topk final : public bound_call {
  public:
-  bound_topk(nsameta_context* context, void* stream, topk_case c);
+  bound_topk(nsameta_context* context, void* stream, topk_case c, device_memory* memory = nullptr);
 
   nsameta_op op() const override { return NSAMETA_OP_MAP_TOPK_TO_SLOTS; }
   const void* args() const override { return &args_; }
