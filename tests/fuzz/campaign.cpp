@@ -7,6 +7,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -79,7 +81,7 @@ void campaign::start(size_t job) {
     std::signal(SIGINT, SIG_IGN);  // the campaign tells when to stop
     const int code = run_job(options_, static_cast<int>(job), shared_, &state_of(job));
     std::fflush(nullptr);
-    std::_Exit(code);  // nothing of the campaign's is this process's to destroy
+    std::exit(code);  // what the stack holds is the campaign's, and is left alone
   }
   processes_[job] = {pid, UINT64_MAX, clock::now()};
   ++num_alive_;
