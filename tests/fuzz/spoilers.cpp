@@ -20,9 +20,9 @@ std::string make_one(int64_t spoiler, const changes& all) {
 }
 
 template <typename T>
-void add_values(const char* name, T* field, std::initializer_list<T> values, changes* all) {
+void add_values(const std::string& name, T* field, std::initializer_list<T> values, changes* all) {
   for (const T value : values) {
-    all->push_back({std::string(name) + "=" + std::to_string(value), [=] { *field = value; }});
+    all->push_back({name + "=" + std::to_string(value), [=] { *field = value; }});
   }
 }
 
@@ -85,8 +85,12 @@ std::string spoil(int64_t spoiler, nsameta_build_metadata_args* args) {
   add_values<int64_t>("max_kv_bound", &args->max_kv_bound, {-2, INT64_MIN}, &all);
   add_values<int64_t>("seq_lens.strides[0]", &args->seq_lens.strides[0], {INT64_MAX, INT64_MIN, 1LL << 31}, &all);
   add_tensor("seq_lens", &args->seq_lens, &all);
-  add_tensor("out.cu_seqlens_q", &args->out.cu_seqlens_q, &all);
-  add_values<int64_t>("out.cu_seqlens_q.shape[0]", &args->out.cu_seqlens_q.shape[0], {0}, &all);
+  // One of these is wanted in every case.
+  const bool has_cu = args->out.cu_seqlens_q.ndim != 0;
+  const std::string name = has_cu ? "out.cu_seqlens_q" : "out.cache_seqlens";
+  nsameta_tensor* const output = has_cu ? &args->out.cu_seqlens_q : &args->out.cache_seqlens;
+  add_tensor(name, output, &all);
+  add_values<int64_t>(name + ".shape[0]", &output->shape[0], {-1}, &all);
   add_wide_strides("out.page_table_1", &args->out.page_table_1, &all);
   add_wide_strides("out.real_page_table", &args->out.real_page_table, &all);
   return make_one(spoiler, all);
