@@ -90,8 +90,10 @@ struct segment {
     NSAMETA_UNROLL
     for (int i = 0; i < kItems; ++i) {
       const int slot = Rt::lane() * kItems + i;
+      // Capped, since the owner of a token is found by comparing.
       const std::int32_t start =
-          kRagged ? items.before[i].tokens : wrapped_product(first_request + slot, not_negative(query_width));
+          kRagged ? items.before[i].tokens
+                  : formula::saturate(std::int64_t{first_request + slot} * not_negative(query_width));
       const request_terms terms =
           make_terms(p, items.lengths[i], start, items.before[i].keys, items.before[i].sparse_keys);
       s.start[slot] = start;

@@ -102,6 +102,18 @@ TEST_P(build_metadata_contracts, static_width_over_capacity) {
   check(c);
 }
 
+TEST_P(build_metadata_contracts, static_width_far_over_capacity) {
+  random_source random(36);
+  for (const int batch : {3, 300}) {
+    for (const int32_t width : {1 << 23, 1 << 30, INT32_MAX}) {
+      auto c = ragged_case(NSAMETA_MODE_EXTEND, random_lengths(random, batch, 0, 900), {width}).want_all();
+      c.with_slack(500 - int64_t{batch} * width);
+      c.inputs.static_width = true;
+      check(c);
+    }
+  }
+}
+
 TEST_P(build_metadata_contracts, far_more_tokens_than_capacity) {
   // A length that is garbage: 3 requests of nearly 2^31 tokens each, into buffers for a few.
   auto c = ragged_case(NSAMETA_MODE_EXTEND, {100, 5000, 60}, {2, INT32_MAX, INT32_MAX})
