@@ -17,6 +17,8 @@ struct topk_plan {
   struct smem {
     std::int32_t visible[kMaxTokens];
     std::int32_t tokens_of_warp[kMaxWarps];
+    std::int32_t above_candidate[kMaxWarps][kNumCandidates];
+    std::int32_t above_of_group[kMaxTokens / Rt::kWarp];
     std::int32_t num_tokens;
   };
 
@@ -93,24 +95,40 @@ struct topk_plan {
     return s.num_tokens;
   }
 
-  static NSAMETA_DEVICE std::int32_t count_above(const smem& s, std::int32_t num_tokens, std::int32_t threshold) {
+  static NSAMETA_DEVICE int num_warps() { return Rt::block_dim() / Rt::kWarp; }
+
+  // Lane i: how many of the tokens that this warp has see more than candidate i.
+  static NSAMETA_DEVICE std::int32_t count_candidates(const smem& s, std::int32_t num_tokens, bool is_blackwell) {
     std::int32_t count = 0;
     NSAMETA_NO_UNROLL
-    for (std::int32_t t = Rt::lane(); t < num_tokens; t += Rt::kWarp) count += s.visible[t] > threshold ? 1 : 0;
-    return Rt::reduce_add(count);
+    for (std::int32_t first = 0; first < num_tokens; first += Rt::block_dim()) {
+      const std::int32_t t = first + Rt::thread_idx();
+      const std::int32_t visible = t < num_tokens ? s.visible[t] : 0;
+      NSAMETA_UNROLL
+      for (int i = 0; i < kNumCandidates; ++i) {
+        const typename Rt::mask above = Rt::ballot(visible > candidate_at(is_blackwell, i).threshold);
+        if (Rt::lane() == i) count += Rt::count_bits_below(above, Rt::kWarp);
+      }
+    }
+    return count;
   }
 
-  static NSAMETA_DEVICE std::int32_t choose_threshold(const smem& s, const params& p, std::int32_t num_tokens) {
+  // The last candidate before the first with more tokens above it than its cap. All threads of the block call.
+  static NSAMETA_DEVICE std::int32_t choose_threshold(smem& s, const params& p, std::int32_t num_tokens) {
     if (p.topk_plan_threshold >= 0) return p.topk_plan_threshold;
     const bool is_blackwell = p.topk_plan_arch == NSAMETA_TOPK_PLAN_BLACKWELL;
     const int num_candidates = is_blackwell ? kNumCandidates : kNumCandidates - 1;
-    std::int32_t threshold = candidate_at(is_blackwell, 0).threshold;
+    const std::int32_t own = count_candidates(s, num_tokens, is_blackwell);
+    const bool is_candidate = Rt::lane() < num_candidates;
+    if (is_candidate) s.above_candidate[Rt::warp()][Rt::lane()] = own;
+    Rt::sync_block();
+    std::int32_t count = 0;
     NSAMETA_NO_UNROLL
-    for (int i = 0; i < num_candidates; ++i) {
-      const candidate c = candidate_at(is_blackwell, i);
-      if (count_above(s, num_tokens, c.threshold) > c.cap) break;
-      threshold = c.threshold;
-    }
+    for (int warp = 0; is_candidate && warp < num_warps(); ++warp) count += s.above_candidate[warp][Rt::lane()];
+    const auto too_many = Rt::ballot(is_candidate && count > candidate_at(is_blackwell, Rt::lane()).cap);
+    const auto below_first = (too_many & (~too_many + 1U)) - 1U;  // all lanes where none has too many
+    const int num_fitting = Rt::count_bits_below(below_first, num_candidates);
+    const std::int32_t threshold = candidate_at(is_blackwell, num_fitting > 0 ? num_fitting - 1 : 0).threshold;
     return threshold > kLeastThreshold ? threshold : kLeastThreshold;
   }
 
@@ -123,19 +141,31 @@ struct topk_plan {
   template <bool kRagged>
   static NSAMETA_DEVICE void run(smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t num_tokens = load_tokens<kRagged>(s, p, query_width);
-    if (num_tokens > kMaxTokens || num_tokens <= p.topk_plan_clusters || Rt::warp() != 0) return;
+    if (num_tokens > kMaxTokens || num_tokens <= p.topk_plan_clusters) return;
     const std::int32_t threshold = choose_threshold(s, p, num_tokens);
-    std::int32_t count = 0;
+    // Groups of kWarp tokens, one a warp and round.
+    const int num_groups = (num_tokens + Rt::kWarp - 1) / Rt::kWarp;
+    const auto is_above = [&](std::int32_t t) { return t < num_tokens && s.visible[t] > threshold; };
     NSAMETA_NO_UNROLL
-    for (std::int32_t first = 0; first < num_tokens; first += Rt::kWarp) {
-      const std::int32_t t = first + Rt::lane();
-      const bool is_above = t < num_tokens && s.visible[t] > threshold;
-      const typename Rt::mask above = Rt::ballot(is_above);
-      if (is_above) store_row(p, 1 + count + Rt::count_bits_below(above, Rt::lane()), t, s.visible[t]);
-      count += Rt::count_bits_below(above, Rt::kWarp);
+    for (int group = Rt::warp(); group < num_groups; group += num_warps()) {
+      const typename Rt::mask above = Rt::ballot(is_above(group * Rt::kWarp + Rt::lane()));
+      if (Rt::lane() == 0) s.above_of_group[group] = Rt::count_bits_below(above, Rt::kWarp);
     }
-    if (Rt::lane() != 0) return;
-    store_row(p, 0, threshold, count);
+    Rt::sync_block();
+    const auto count_before = [&](int group) {
+      std::int32_t count = 0;
+      for (int i = 0; i < group; ++i) count += s.above_of_group[i];
+      return count;
+    };
+    NSAMETA_NO_UNROLL
+    for (int group = Rt::warp(); group < num_groups; group += num_warps()) {
+      const std::int32_t t = group * Rt::kWarp + Rt::lane();
+      const typename Rt::mask above = Rt::ballot(is_above(t));
+      const std::int32_t row = 1 + count_before(group) + Rt::count_bits_below(above, Rt::lane());
+      if (is_above(t)) store_row(p, row, t, s.visible[t]);
+    }
+    if (Rt::thread_idx() != 0) return;
+    store_row(p, 0, threshold, count_before(num_groups));
     if (num_tokens + 1 > p.plan_capacity) {
       report_fault<Rt>(p, NSAMETA_CHECK_TOKENS_OVER_CAPACITY, -1, num_tokens);
     }
