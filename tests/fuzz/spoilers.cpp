@@ -85,12 +85,14 @@ std::string spoil(int64_t spoiler, nsameta_build_metadata_args* args) {
   add_values<int64_t>("max_kv_bound", &args->max_kv_bound, {-2, INT64_MIN}, &all);
   add_values<int64_t>("seq_lens.strides[0]", &args->seq_lens.strides[0], {INT64_MAX, INT64_MIN, 1LL << 31}, &all);
   add_tensor("seq_lens", &args->seq_lens, &all);
-  // One of these is wanted in every case.
+  // One of these is wanted in all cases but those of the seed op.
   const bool has_cu = args->out.cu_seqlens_q.ndim != 0;
   const std::string name = has_cu ? "out.cu_seqlens_q" : "out.cache_seqlens";
   nsameta_tensor* const output = has_cu ? &args->out.cu_seqlens_q : &args->out.cache_seqlens;
-  add_tensor(name, output, &all);
-  add_values<int64_t>(name + ".shape[0]", &output->shape[0], {-1}, &all);
+  if (output->ndim != 0) {
+    add_tensor(name, output, &all);
+    add_values<int64_t>(name + ".shape[0]", &output->shape[0], {-1}, &all);
+  }
   add_wide_strides("out.page_table_1", &args->out.page_table_1, &all);
   add_wide_strides("out.real_page_table", &args->out.real_page_table, &all);
   return make_one(spoiler, all);

@@ -166,6 +166,13 @@ void become_replay_outputs(random_source& random, set_layout* set) {
   set->real_page_table.memory = {.padding = random.in(0, 5)};
 }
 
+// The two outputs of the seed op and no other, which GPU backends treat apart, too.
+void become_seed_outputs(metadata_case* c) {
+  c->tail = NSAMETA_TAIL_KEEP;
+  for (auto& output : c->outputs) output.is_wanted = false;
+  c->want({output_id::seqlens_expanded, output_id::nsa_cache_seqlens});
+}
+
 }  // namespace
 
 metadata_case draw_case(random_source& random, const case_limits& limits) {
@@ -174,9 +181,10 @@ metadata_case draw_case(random_source& random, const case_limits& limits) {
   draw_options(random, &c);
   if (random.chance(60)) draw_pool(random, limits, &c);
   const bool is_replay = c.pool != nullptr && has_constant_query(c.inputs) && random.chance(50);
+  const bool is_seed = c.pool == nullptr && random.chance(20);
   if (is_replay) {
     become_replay(random, &c);
-  } else {
+  } else if (!is_seed) {
     if (random.chance(35)) draw_num_requests(random, &c);
     if (random.chance(25)) {
       c.more_sets.resize(static_cast<size_t>(random.chance(70) ? random.in(1, 2) : random.in(1, 7)));
@@ -186,6 +194,10 @@ metadata_case draw_case(random_source& random, const case_limits& limits) {
   draw_outputs(random, limits, c, &c);
   for (auto& set : c.more_sets) draw_outputs(random, limits, c, &set);
   if (is_replay) become_replay_outputs(random, &c);
+  if (is_seed) {
+    become_seed_outputs(&c);
+    return c;
+  }
   // At least one that every execution has to write.
   c.want({is_replay ? output_id::cache_seqlens : output_id::cu_seqlens_q});
   return c;

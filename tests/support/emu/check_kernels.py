@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--fuzz", required=True, help="nsameta_fuzz")
     parser.add_argument("--folder", required=True, help="folder of the backend's library")
     parser.add_argument("--backend", required=True, help="emu32 or emu64")
-    parser.add_argument("--cases", type=int, default=4000)
+    parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -5,14 +5,6 @@
 #include <cstdint>
 #include <new>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define NSAMETA_EMU_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define NSAMETA_EMU_ASAN 1
-#endif
-
 #ifdef NSAMETA_EMU_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>

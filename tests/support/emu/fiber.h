@@ -4,6 +4,15 @@
 #include <cstddef>
 #include <vector>
 
+// Whether the address sanitizer watches: it must be told of other stacks.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NSAMETA_EMU_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define NSAMETA_EMU_ASAN 1
+#endif
+
 namespace nsameta::emu {
 
 // One flow of control: a fiber, or the thread that started the first of them.

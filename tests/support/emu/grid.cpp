@@ -91,7 +91,8 @@ class grid {
   fiber* pick();
   // Leaves the running fiber for another, or for run() when none is ready.
   void go_on();
-  [[noreturn]] void fail(const std::string& what);
+  [[noreturn]] void fail(const char* what);
+  std::string text_of_failure(const char* what) const;
   void describe(std::ostream& out, const block_state& block) const;
   std::uint64_t below(std::uint64_t count) { return random_() % count; }
 
@@ -312,8 +313,8 @@ void grid::describe(std::ostream& out, const block_state& block) const {
   }
 }
 
-void grid::fail(const std::string& what) {
-  fiber& f = *running_;
+std::string grid::text_of_failure(const char* what) const {
+  const fiber& f = *running_;
   std::ostringstream out;
   out << kernel_ << ", set " << f.where.set_idx << ", block " << f.where.block_idx << ", thread " << f.where.thread_idx;
   if (f.waits_in != operation::NONE) {
@@ -321,8 +322,13 @@ void grid::fail(const std::string& what) {
   }
   out << ": " << what;
   describe(out, *f.warp->block);
-  failure_ = out.str();
-  main_.enter(f.at, true);
+  return out.str();
+}
+
+// Nothing that the fiber holds is ever destroyed, so it must hold nothing.
+void grid::fail(const char* what) {
+  failure_ = text_of_failure(what);
+  main_.enter(running_->at, true);
   __builtin_unreachable();
 }
 
