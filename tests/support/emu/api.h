@@ -26,12 +26,14 @@ struct stream_state {
   launches captured;
 };
 
+// NOLINTBEGIN(readability-identifier-naming): the names that CUDA and HIP share.
 struct device_properties {
   const char* name = "emulated GPU";
   std::size_t totalGlobalMem = std::size_t{1} << 34;
   int warpSize = 0;
   int multiProcessorCount = 3;  // odd, and few, so that blocks have several rounds of work
 };
+// NOLINTEND(readability-identifier-naming)
 
 // What the last kernel that failed did wrong.
 std::string& failure_text();
