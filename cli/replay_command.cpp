@@ -7,6 +7,7 @@
 
 #include "cli/device_choice.h"
 #include "cli/error.h"
+#include "cli/json_file.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -30,17 +31,6 @@ void report_bad_lines(const trace& requests) {
 void check_writable(const std::string& path) {
   if (path.empty() || path == "-") return;
   if (!std::ofstream(path, std::ios::app)) throw usage_error(fmt::format("--json={}: cannot be opened to write", path));
-}
-
-void write_json(const nlohmann::ordered_json& json, const std::string& path) {
-  const std::string text = json.dump(2) + "\n";
-  if (path == "-") {
-    fmt::print("{}", text);
-    return;
-  }
-  std::ofstream file(path);
-  file << text << std::flush;
-  if (!file) throw std::runtime_error(fmt::format("--json={}: cannot be written", path));
 }
 
 void check_arguments(const replay_arguments& arguments) {
@@ -164,7 +154,7 @@ int run_replay_command(const replay_arguments& arguments) {
   const replay_report report{&requests, &where, &options, &result};
   fmt::print(out, "\n");
   print_table(report, out);
-  if (!arguments.json_path.empty()) write_json(to_json(report), arguments.json_path);
+  if (!arguments.json_path.empty()) write_json_text(to_json(report).dump(2), arguments.json_path);
   if (result.mismatches.count > 0) return kExitMismatch;
   return result.was_interrupted ? kExitInterrupted : kExitOk;
 }

@@ -59,12 +59,12 @@ struct mqa_rule {
   };
 
   // Not for no token, whose length before the first may not exist.
-  static NSAMETA_DEVICE bool is_short(const request_lengths& r) {
+  static NSAMETA_DEVICE bool has_short_query(const request_lengths& r) {
     return static_cast<std::uint32_t>(r.q) - 1U < static_cast<std::uint32_t>(kMaxCompared);
   }
 
   static NSAMETA_DEVICE Sum weight(const params& p, const request_lengths& r) {
-    if (p.mqa_by_token != 0 && is_short(r)) return short_query::make(r).sum(r.q);
+    if (p.mqa_by_token != 0 && has_short_query(r)) return short_query::make(r).sum(r.q);
     if (p.mqa_by_token != 0) return segments_up_to(r.kv) - segments_up_to(formula::wrap_sub(r.kv, r.q));
     const Sum segs = segments(r.kv);
     return counts_tokens(p) ? segs * static_cast<std::uint32_t>(r.q) : segs;
@@ -94,7 +94,7 @@ struct mqa_rule {
 
   // The first token of a request whose segments reach beyond `offset`, and what is left of the offset there.
   static NSAMETA_DEVICE std::int32_t find_token(const request_lengths& r, Sum& offset) {
-    if (is_short(r)) {
+    if (has_short_query(r)) {
       const short_query query = short_query::make(r);
       std::int32_t token = 0;
       NSAMETA_UNROLL

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "cli/error.h"
+#include "cli/json_file.h"
 #include "cli/options.h"
 #include "cli/text.h"
 #include "tests/fuzz/campaign.h"
@@ -103,17 +104,6 @@ nlohmann::ordered_json to_json(const campaign_options& options, const campaign_r
   return json;
 }
 
-void write_json(const nlohmann::ordered_json& json, const std::string& path) {
-  const auto text = json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  if (path == "-") {
-    fmt::print("{}", text);
-    return;
-  }
-  std::ofstream file(path);
-  file << text << std::flush;
-  if (!file) throw std::runtime_error(fmt::format("--json={}: cannot be written", path));
-}
-
 int run_and_report(const arguments& a) {
   const auto& options = a.campaign;
   if (options.minutes == 0 && options.max_cases == 0) throw cli::usage_error("--minutes=0 needs --cases");
@@ -125,7 +115,10 @@ int run_and_report(const arguments& a) {
              cli::with_commas(static_cast<int64_t>(result.num_runs)), result.seconds,
              cli::with_commas(static_cast<int64_t>(static_cast<double>(result.num_cases) / result.seconds)),
              options.seed, result.failures.size());
-  if (!a.json_path.empty()) write_json(to_json(options, result), a.json_path);
+  if (!a.json_path.empty()) {
+    const auto replace = nlohmann::ordered_json::error_handler_t::replace;  // bytes of failures that are no UTF-8
+    cli::write_json_text(to_json(options, result).dump(2, ' ', false, replace), a.json_path);
+  }
   if (!result.failures.empty()) return kExitMismatch;
   return result.was_interrupted ? kExitInterrupted : kExitOk;
 }

@@ -4,6 +4,8 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
+#include <string>
 
 #include "tests/support/executions.h"
 #include "tests/support/random.h"
@@ -14,6 +16,8 @@ constexpr int kAllSkipped = 77;
 
 void print_header() {
   std::printf("NSAMETA_TEST_SEED=%" PRIu64 "\n", nsameta::test::seed());
+  // For backends, which are loaded next: emulated GPUs draw the order of their threads.
+  setenv("NSAMETA_TEST_SEED", std::to_string(nsameta::test::seed()).c_str(), 1);
   for (const auto& e : nsameta::test::executions()) {
     std::printf("execution %-12s %s\n", e.name.c_str(), e.skip_reason.empty() ? "runs" : e.skip_reason.c_str());
   }
