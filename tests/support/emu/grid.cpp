@@ -40,6 +40,7 @@ struct fiber {
   warp_state* warp = nullptr;
   operation waits_in = operation::NONE;
   site waits_at{};
+  thread_view view;
   bool is_done = false;
 };
 
@@ -81,6 +82,8 @@ class grid {
   void meet_block(site at);
   const std::uint64_t* exchange(operation what, std::uint64_t value, site at);
   fiber& running() { return *running_; }
+  const thread_view* find_running() const { return running_ != nullptr ? &running_->view : nullptr; }
+  [[noreturn]] void fail(const char* what);
 
  private:
   static void enter_fiber();
@@ -91,7 +94,6 @@ class grid {
   fiber* pick();
   // Leaves the running fiber for another, or for run() when none is ready.
   void go_on();
-  [[noreturn]] void fail(const char* what);
   std::string text_of_failure(const char* what) const;
   void describe(std::ostream& out, const block_state& block) const;
   std::uint64_t below(std::uint64_t count) { return random_() % count; }
@@ -108,6 +110,8 @@ class grid {
   warp_state* current_warp_ = nullptr;
   int num_running_ = 0;
   std::string failure_;
+  std::uint64_t number_ = ++num_grids;
+  static inline std::uint64_t num_grids = 0;
 };
 
 grid* g_grid = nullptr;
@@ -176,7 +180,17 @@ void grid::start(block_state& block, std::size_t slot) {
     f.warp = &block.warps[i / width];
     f.waits_in = operation::NONE;
     f.is_done = false;
-    f.at.prepare(stacks().at(slot * num_threads + i), stack_pool::kBytes, enter_fiber);
+    void* const stack = stacks().at(slot * num_threads + i);
+    f.at.prepare(stack, stack_pool::kBytes, enter_fiber);
+    f.view = {.now = {.block = static_cast<std::uint32_t>(set * shape_.num_blocks + idx + 1),
+                      .thread = static_cast<std::uint16_t>(i),
+                      .warp = static_cast<std::uint16_t>(i / width)},
+              .stack = {stack, stack_pool::kBytes},
+              .place = {&f.where, sizeof(f.where)},
+              .params = {params_, shape_.params_bytes},
+              .smem = {block.smem.get(), shape_.smem_bytes},
+              .num_blocks = shape_.num_blocks,
+              .launch = number_};
   }
   ++num_running_;
 }
@@ -257,6 +271,8 @@ void grid::meet_warp(operation what, site at) {
   }
   go_on();
   f.waits_in = operation::NONE;
+  f.view.last_met = at;
+  if (what == operation::SYNC_WARP) ++f.view.now.num_warp_syncs;
 }
 
 const std::uint64_t* grid::exchange(operation what, std::uint64_t value, site at) {
@@ -285,6 +301,8 @@ void grid::meet_block(site at) {
   }
   go_on();
   f.waits_in = operation::NONE;
+  f.view.last_met = at;
+  ++f.view.now.num_barriers;
 }
 
 void grid::describe(std::ostream& out, const block_state& block) const {
@@ -362,6 +380,9 @@ void meet_block(site at) { g_grid->meet_block(at); }
 const std::uint64_t* exchange(operation what, std::uint64_t value, site at) {
   return g_grid->exchange(what, value, at);
 }
+
+const thread_view* find_running() { return g_grid != nullptr ? g_grid->find_running() : nullptr; }
+void fail_running(const char* what) { g_grid->fail(what); }
 
 std::string run_grid(const char* kernel, const grid_shape& shape, thread_body body, const void* params,
                      std::uint64_t seed) {

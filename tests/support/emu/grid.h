@@ -35,6 +35,39 @@ struct position {
 // Of the thread that runs.
 const position& here();
 
+// How far a thread has come: what of it others can know has happened before or after.
+struct moment {
+  std::uint32_t block = 0;  // of all sets, counted from 1; 0: there was no such moment
+  std::uint16_t thread = 0;
+  std::uint16_t warp = 0;
+  std::uint32_t num_barriers = 0;
+  std::uint32_t num_warp_syncs = 0;
+};
+
+struct memory_range {
+  const void* begin = nullptr;
+  std::size_t bytes = 0;
+
+  bool has(std::uintptr_t address) const { return address - reinterpret_cast<std::uintptr_t>(begin) < bytes; }
+};
+
+// What a checker of memory accesses has to know of a thread.
+struct thread_view {
+  moment now;
+  site last_met{"", 0};  // where it met others last; line 0: nowhere
+  memory_range stack;
+  memory_range place;   // its position
+  memory_range params;  // of the kernel
+  memory_range smem;
+  int num_blocks = 0;        // of a set
+  std::uint64_t launch = 0;  // number in this process, from 1
+};
+
+// The thread that runs; NULL while no kernel does.
+const thread_view* find_running();
+// Ends the launch; the message begins with the thread that runs. Nothing that its stack holds is destroyed.
+[[noreturn]] void fail_running(const char* what);
+
 // All lanes of the warp meet.
 void meet_warp(operation what, site at);
 // All threads of the block meet.
@@ -50,6 +83,7 @@ struct grid_shape {
   int warp_width;
   std::size_t smem_bytes;
   std::size_t smem_alignment;
+  std::size_t params_bytes;
 };
 
 // The kernel of one thread.
