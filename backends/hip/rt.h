@@ -33,8 +33,11 @@ struct rt {
   static NSAMETA_DEVICE int lane() { return static_cast<int>(threadIdx.x % kWarp); }
   static NSAMETA_DEVICE int warp() { return static_cast<int>(threadIdx.x / kWarp); }
 
-  // The same value; nothing to gain where scalar registers are fast.
-  static NSAMETA_DEVICE std::int32_t per_lane(std::int32_t value) { return value; }
+  // The same value in a vector register. What follows from it takes no scalar ones, of which a wave has only 100.
+  static NSAMETA_DEVICE std::int32_t per_lane(std::int32_t value) {
+    asm("" : "+v"(value));
+    return value;
+  }
 
   static NSAMETA_DEVICE void sync_block() { __syncthreads(); }
   static NSAMETA_DEVICE void sync_warp() {
@@ -104,12 +107,13 @@ struct rt {
   }
 };
 
-// The body exists only where the device has waves of the trait's width.
+// The body exists only where the device has waves of the trait's width. It reads the parameters where the launch put
+// them: by the argument's name, the compiler loads all of them first, and holds them in scratch memory.
 template <class Kernel, int kWidth>
-__global__ void __launch_bounds__(Kernel::kBlock) entry(const typename Kernel::params params) {
+__global__ void __launch_bounds__(Kernel::kBlock) entry(const typename Kernel::params) {
   if constexpr (kWidth == kNativeWarp) {
     __shared__ typename Kernel::smem shared;
-    Kernel::run(shared, params);
+    Kernel::run(shared, *(const typename Kernel::params*)__builtin_amdgcn_kernarg_segment_ptr());
   }
 }
 

@@ -22,7 +22,7 @@ namespace nsameta::simt {
 template <class Rt, bool kRagged, bool kKeys, bool kSeedOnly, bool kTables = false>
 struct build_metadata_large {
   static constexpr unsigned kOutputs = kSeedOnly ? kSeedOutputs : kTables ? kAllOutputs | kSlotOutputs : kAllOutputs;
-  static constexpr int kBlock = kMaxLargeBlock;
+  static constexpr int kBlock = max_large_block(Rt::kWarp);
   static constexpr int kMaxWarps = kBlock / Rt::kWarp;
   static constexpr int kTile = Rt::kWarp * 4;  // tokens that a warp stores at a time
   static constexpr bool kHasPrefixes = kRagged || kKeys;

@@ -9,7 +9,6 @@
 namespace nsameta::simt {
 
 // H200, 2026-11-22, all by graph replay: see docs/BENCHMARKS.md for the figures behind these choices.
-inline constexpr int kMaxLargeBlock = 1024;
 inline constexpr int kMaxGroupRequests = 256;  // small kernel: requests of the whole batch
 inline constexpr int kSegmentItems = 2;        // large kernel: requests of a lane
 inline constexpr int kMaxChunks = 512;         // large kernel: prefix sums in shared memory
@@ -17,6 +16,10 @@ inline constexpr int kNumRoles = 3;            // small kernel: warps of a group
 
 // Longest query that the small kernel tells from longer ones: 256 of them still add up below 2^31.
 inline constexpr std::int32_t kMaxSmallQuery = INT32_MAX / kMaxGroupRequests;
+
+// Large kernel: threads of a block. With 1024 lanes in waves of 64 each has 128 vector registers, of which gfx90a and
+// gfx942 would spill 80 into scratch memory; no AMD GPU was there to measure on.
+constexpr int max_large_block(int warp_width) { return warp_width == 64 ? 512 : 1024; }
 
 // Step kernel: requests of the whole batch, and threads of a block.
 inline constexpr int kMaxStepRequests = 256;
@@ -70,7 +73,7 @@ inline build_metadata_policy choose_large_policy(std::int32_t batch, std::int64_
   // Few tiles: fewer warps, so that what each warp does before its first tile is done less often. H200, 2026-11-22,
   // seed op: 7.3 -> 5.6 us at 1,024 requests with 8 warps, 7.5 -> 7.3 at 4,096 with 16.
   const std::int64_t tiles_of_multiprocessor = ceil_div(tiles, num_multiprocessors);
-  const int most_warps = kMaxLargeBlock / warp_width;
+  const int most_warps = max_large_block(warp_width) / warp_width;
   const std::int64_t warps =
       tiles_of_multiprocessor <= 16 ? 8 : std::min(most_warps, tiles_of_multiprocessor <= 64 ? 16 : 32);
   policy.block_threads = static_cast<std::int32_t>(warps * warp_width);
@@ -223,9 +226,9 @@ inline build_metadata_policy add_tables(build_metadata_policy policy, const nsam
                                         const launch_size& size, int warp_width, int num_multiprocessors) {
   policy.is_small = policy.is_seed_only = false;
   if (size.has_copies) {
-    policy.block_threads = kMaxLargeBlock;
+    policy.block_threads = max_large_block(warp_width);
     policy.num_blocks = num_multiprocessors;
-    const std::int64_t warps = std::int64_t{num_multiprocessors} * kMaxLargeBlock / warp_width;
+    const std::int64_t warps = std::int64_t{num_multiprocessors} * policy.block_threads / warp_width;
     policy.slice_bits = choose_slice_bits(ceil_div(size.pieces, warp_width), warps, std::max(desc.batch, 1));
   }
   policy.first_plan_block = size.max_sms > 0 ? 1 : 0;

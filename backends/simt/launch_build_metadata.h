@@ -69,13 +69,17 @@ auto launch_tables(const build_metadata_sets& all, int num_sets, const build_met
   constexpr int kGroups = kMaxStepRequests / Rt::kWarp;
   using step = build_metadata_step<Rt, kGroups, kRagged, true>;
   using large = build_metadata_large<Rt, kRagged, true, false, true>;
-  if (num_sets > 1 || all.common.num_requests != nullptr) {
+  // Waves of 64 have too few scalar registers for all parameters of the large kernel: it reads them from shared memory.
+  constexpr bool kLargeInShared = Rt::kWarp == 64;
+  if (num_sets > 1 || all.common.num_requests != nullptr || (kLargeInShared && !policy.is_step)) {
     return policy.is_step ? launch.template operator()<for_each_set<Rt, step>>(policy.num_blocks, policy.block_threads,
                                                                                all, num_sets)
                           : launch.template operator()<for_each_set<Rt, large>>(policy.num_blocks, policy.block_threads,
                                                                                 all, num_sets);
   }
-  if (!policy.is_step) return launch_one_set<large>(all, policy, launch);
+  if constexpr (!kLargeInShared) {
+    if (!policy.is_step) return launch_one_set<large>(all, policy, launch);
+  }
   const bool is_one_group = all.common.batch <= Rt::kWarp;
   if constexpr (!kRagged) {
     if (policy.is_plain) return launch_plain<Rt>(all, policy, launch);
