@@ -1,4 +1,4 @@
-// One process of a campaign, and the memory that it shares with the one that started it.
+// One process of a campaign, its workers, and the memory that it shares with the process that started it.
 #pragma once
 
 #include <sys/types.h>
@@ -16,8 +16,8 @@ inline constexpr int kJobFailed = 1;
 inline constexpr int kJobCannotStart = 2;
 inline constexpr size_t kTextBytes = 4096;
 
-// Written by the job, read by the campaign.
-struct job_state {
+// Written by a worker, a thread of a job; read by the campaign.
+struct worker_state {
   std::atomic<uint64_t> case_idx;
   std::atomic<uint64_t> num_cases;
   std::atomic<uint64_t> num_runs;
@@ -30,10 +30,10 @@ struct job_state {
 
 struct shared_state {
   std::atomic<bool> stop;
-  job_state jobs[1];  // as many as there are
+  worker_state workers[1];  // as many as there are, those of a job together
 };
 
-// Runs in the new process; its result is the process's. Job j checks the cases j, j + num_jobs, ...
-int run_job(const campaign_options& options, int job_idx, shared_state* shared, job_state* state);
+// Runs in the new process; its result is the process's. Of n workers, number w checks the cases w, w + n, ...
+int run_job(const campaign_options& options, int job_idx, shared_state* shared);
 
 }  // namespace nsameta::fuzz

@@ -27,12 +27,12 @@ using cli::kExitUsage;
 
 constexpr int kExitInterrupted = 130;
 constexpr const char* kFooter = R"(
-A case is drawn from the seed and its number alone, whatever the number of jobs. Exit codes: 0 all is well; 1 a case
+A case is drawn from the seed and its number alone, whatever the number of jobs and threads. Exit codes: 0 all is well; 1 a case
 failed, and its file was named; 2 bad arguments, or nothing can run; 3 the program failed; 130 interrupted.
 
 Examples:
   nsameta_fuzz --minutes 10 --jobs 8
-  nsameta_fuzz --backend cuda --cases 10000000
+  nsameta_fuzz --backend cuda --threads 16 --cases 10000000
   nsameta_fuzz --op build_metadata --seed 7 --json -
   nsameta_fuzz --reproduce nsameta_fuzz_build_metadata_7_1234.json)";
 
@@ -53,6 +53,8 @@ void add_options(CLI::App* app, arguments* a) {
   cli::add_number<uint64_t>(app, "--cases", c.max_cases, 0, UINT64_MAX, "Stop after so many; 0: when the time is over");
   app->add_option("--seed", c.seed, "Of all cases; by default from the clock")->type_name("N")->default_str("");
   cli::add_number<int>(app, "--jobs", c.num_jobs, 1, 1024, "Processes at once");
+  cli::add_number<int>(app, "--threads", c.num_threads, 1, 1024,
+                       "Threads of each process, which share its GPU context");
   app->add_option("--op", a->op_names, "Operations to call; without it all of them")
       ->type_name("NAME")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kOpNames), std::end(kOpNames))));
@@ -92,6 +94,7 @@ nlohmann::ordered_json to_json(const campaign_options& options, const campaign_r
   nlohmann::ordered_json json;
   json["seed"] = options.seed;
   json["jobs"] = options.num_jobs;
+  json["threads"] = options.num_threads;
   json["seconds"] = result.seconds;
   json["cases"] = result.num_cases;
   json["cases_per_second"] = static_cast<double>(result.num_cases) / result.seconds;

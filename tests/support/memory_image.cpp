@@ -19,20 +19,11 @@ size_t memory_image::size_bytes() const { return (regions_.back().end_bytes + kG
 
 void memory_image::poison(uint32_t salt) {
   bytes_.resize(size_bytes());
-  for (size_t i = 0; i < bytes_.size(); i += sizeof(uint32_t)) {
+  std::byte* const bytes = bytes_.data();
+  const size_t num_bytes = bytes_.size();
+  for (size_t i = 0; i < num_bytes; i += sizeof(uint32_t)) {
     const uint32_t word = (static_cast<uint32_t>(i) ^ salt) * 2654435761U | 0x40000000U;
-    std::memcpy(&bytes_[i], &word, sizeof(word));
-  }
-}
-
-void memory_image::set(int region_idx, int64_t element_idx, int64_t value) {
-  const auto& where = regions_[static_cast<size_t>(region_idx)];
-  const size_t offset = where.begin_bytes + static_cast<size_t>(element_idx) * where.element_bytes;
-  const auto low = static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint64_t>(value)));
-  if (where.element_bytes == sizeof(int64_t)) {
-    std::memcpy(&bytes_[offset], &value, sizeof(value));
-  } else {
-    std::memcpy(&bytes_[offset], &low, sizeof(low));
+    std::memcpy(bytes + i, &word, sizeof(word));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,17 @@ class memory_image {
   // Overwrites everything with a pattern that differs from word to word and from salt to salt.
   void poison(uint32_t salt);
 
-  void set(int region_idx, int64_t element_idx, int64_t value);
+  void set(int region_idx, int64_t element_idx, int64_t value) {
+    const auto& where = regions_[static_cast<size_t>(region_idx)];
+    std::byte* const element =
+        bytes_.data() + where.begin_bytes + static_cast<size_t>(element_idx) * where.element_bytes;
+    const auto low = static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint64_t>(value)));
+    if (where.element_bytes == sizeof(value)) {
+      std::memcpy(element, &value, sizeof(value));
+    } else {
+      std::memcpy(element, &low, sizeof(low));
+    }
+  }
   size_t offset_bytes(int region_idx) const { return regions_[static_cast<size_t>(region_idx)].begin_bytes; }
   const std::vector<std::byte>& bytes() const { return bytes_; }
   size_t size_bytes() const;
