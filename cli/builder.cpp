@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "cli/rounding.h"
+
 namespace nsameta::cli {
 namespace {
-
-constexpr int64_t kAlignCells = 64;  // 256 bytes
 
 build_limits limits_of(const builder_options& options) {
   const bool has_ctx_lens = options.mode == NSAMETA_MODE_DECODE || options.mode == NSAMETA_MODE_TARGET_VERIFY;
@@ -23,9 +23,6 @@ int64_t table_rows(const builder_options& options) {
   return has_token_rows(options.mode) ? options.max_tokens : options.max_batch;
 }
 
-// At least one cell more than there are columns.
-int64_t row_stride_of(int64_t columns) { return (columns + kAlignCells) / kAlignCells * kAlignCells; }
-
 int64_t wide_columns(const builder_options& options) {
   return options.has_wide_table ? options.slots->max_context() : 0;
 }
@@ -37,14 +34,14 @@ int64_t page_columns(const builder_options& options) {
 }  // namespace
 
 int64_t wide_table_bytes(const builder_options& options) {
-  return table_rows(options) * row_stride_of(options.slots->max_context()) * static_cast<int64_t>(sizeof(int32_t));
+  return table_rows(options) * pad_cells(options.slots->max_context()) * static_cast<int64_t>(sizeof(int32_t));
 }
 
 table_place::table_place(const session& owner, const char* table_name, int64_t rows, int64_t columns)
     : name(table_name),
       num_rows(columns > 0 ? rows : 0),
       num_columns(columns),
-      row_stride(row_stride_of(columns)),
+      row_stride(pad_cells(columns)),
       cells(owner.context(), bytes_of(num_rows * row_stride)) {}
 
 builder::builder(const session& owner, const builder_options& options)

@@ -5,6 +5,8 @@
 #include <random>
 #include <utility>
 
+#include "cli/rounding.h"
+
 namespace nsameta::cli {
 namespace {
 
@@ -15,8 +17,6 @@ constexpr int32_t kTailPadding = 3;
 constexpr uint32_t kSeed = 7;
 // Two builds into memory that held something else each time show which cells are written.
 constexpr int32_t kPoisons[] = {0x5A5A5A5A, 0x25A5A5A5};
-
-int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
 int64_t constant_width(const explain_case& c) {
   return c.mode == NSAMETA_MODE_DECODE ? 1 : c.tokens_per_request;  // 0: ragged

@@ -2,12 +2,12 @@
 
 #include <string_view>
 
+#include "cli/rounding.h"
+
 namespace nsameta::cli {
 namespace {
 
 using build_metadata::output_kind;
-
-constexpr int64_t kAlignCells = 64;  // 256 bytes
 
 int64_t capacity_of(std::string_view name, output_kind kind, const build_limits& limits) {
   if (name == "out_slots" && !limits.has_slots) return 0;
@@ -35,7 +35,7 @@ output_layout lay_out(const build_limits& limits) {
   size_t i = 0;
   const auto place = [&](const char* name, output_kind kind) {
     const int64_t capacity = capacity_of(name, kind, limits);
-    const int64_t num_cells = capacity > 0 ? (capacity + kAlignCells) / kAlignCells * kAlignCells : 0;
+    const int64_t num_cells = capacity > 0 ? pad_cells(capacity) : 0;
     layout.places[i++] = {name, layout.num_cells, capacity, num_cells};
     layout.num_cells += num_cells;
   };

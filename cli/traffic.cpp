@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "cli/rounding.h"
+
 namespace nsameta::cli {
 namespace {
 
@@ -15,8 +17,6 @@ using clock = std::chrono::steady_clock;
 
 constexpr int kCopies = 3;  // the first one warms up
 constexpr unsigned kMaxCopyThreads = 16;
-
-int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
 // Cells of the outputs in the block.
 int64_t block_cells(const builder& source, int64_t batch, int64_t num_tokens) {

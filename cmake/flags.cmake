@@ -23,6 +23,21 @@ if(NSAMETA_LIBFUZZER AND NOT (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NSAMETA
   message(FATAL_ERROR "NSAMETA_LIBFUZZER=ON needs CMAKE_CXX_COMPILER=clang++ and NSAMETA_SANITIZE=address,undefined")
 endif()
 
+# Parsing GoogleTest and JSON is most of what compiling a test costs; it is shared where names do not clash.
+option(NSAMETA_UNITY "Compile sources of the tests and of the program together" OFF)
+# nsameta_unite(TARGET [SOURCE...]): the sources, or all of the target, as one.
+function(nsameta_unite target)
+  if(NOT NSAMETA_UNITY)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  if(ARGN)
+    list(GET ARGN 0 first)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
+    set_source_files_properties(${ARGN} PROPERTIES UNITY_GROUP ${first})
+  endif()
+endfunction()
+
 set(warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
 add_library(nsameta_flags INTERFACE)
 target_include_directories(nsameta_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core/include)

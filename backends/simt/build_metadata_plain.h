@@ -204,6 +204,11 @@ struct build_metadata_plain {
     table_rows<Rt>::write_cells(p, p.slots_table, r, columns, 0, (columns & ~3) + mine.thread, mine.num_threads);
   }
 
+  // nullptr where the table is not wanted.
+  static NSAMETA_DEVICE std::int32_t* cell_of(const table_params& table, std::uint32_t row, std::uint32_t column) {
+    return table.data != nullptr ? table.data + place(row, table.row_stride, column) : nullptr;
+  }
+
   // `block` counts the copy blocks.
   static NSAMETA_DEVICE void copy_rows(const params& p, std::int32_t block) {
     const std::int32_t request = block >> p.slice_bits;
@@ -226,8 +231,8 @@ struct build_metadata_plain {
     const std::int32_t slot = Rt::load_if(page_from, has_page);
 
     const auto first_row = static_cast<std::uint32_t>(request * num_rows(p));
-    std::int32_t* to = p.slots_table.data + place(first_row, p.slots_table.row_stride, c);
-    std::int32_t* page_to = p.page_table.data + place(first_row, p.page_table.row_stride, page);
+    std::int32_t* to = cell_of(p.slots_table, first_row, c);
+    std::int32_t* page_to = cell_of(p.page_table, first_row, page);
     loaded.store(p, to, step);
     if (has_page) store_page(p, page_to, slot >> p.page_shift);
 

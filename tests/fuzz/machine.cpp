@@ -5,16 +5,13 @@
 #include <stdexcept>
 
 #include "tests/fuzz/bound_calls.h"
+#include "tests/support/handles.h"
 
 namespace nsameta::fuzz {
 namespace {
 
 using test::execution;
 using test::execution_kind;
-
-struct graph_deleter {
-  void operator()(nsameta_graph* graph) const { nsameta_graph_destroy(graph); }
-};
 
 bool is_wanted(const execution& e, const std::vector<std::string>& wanted) {
   return wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
@@ -58,7 +55,7 @@ struct machine::place {
 std::string machine::place::launch_and_check(test::bound_call& call, const fuzz_case& c,
                                              const std::function<nsameta_status()>& launch) const {
   call.reset();
-  std::unique_ptr<nsameta_graph, graph_deleter> graph;
+  test::graph_handle graph;
   if (how.kind == execution_kind::graph) {
     if (nsameta_graph_begin(context, stream) != NSAMETA_OK) return failed("graph_begin");
     const auto status = launch();

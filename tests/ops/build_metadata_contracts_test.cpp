@@ -9,8 +9,6 @@ namespace {
 class build_metadata_contracts : public execution_test {};
 NSAMETA_TEST_ALL_EXECUTIONS(build_metadata_contracts);
 
-constexpr nsameta_tail kTails[] = {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO, NSAMETA_TAIL_LAST, NSAMETA_TAIL_MINUS_ONE};
-
 TEST_P(build_metadata_contracts, tails) {
   random_source random(30);
   for (const auto tail : kTails) {

@@ -1,20 +1,11 @@
 // The true batch on the device: what lies beyond it does not exist, and one captured graph serves every batch.
-#include <memory>
-
 #include "tests/support/execution_test.h"
+#include "tests/support/handles.h"
 
 namespace nsameta::test {
 namespace {
 
-constexpr nsameta_tail kTails[] = {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO, NSAMETA_TAIL_LAST, NSAMETA_TAIL_MINUS_ONE};
 constexpr int kNumReplays = 1000;
-
-struct plan_deleter {
-  void operator()(nsameta_plan* plan) const { nsameta_plan_destroy(plan); }
-};
-struct graph_deleter {
-  void operator()(nsameta_graph* graph) const { nsameta_graph_destroy(graph); }
-};
 
 class build_metadata_num_requests : public execution_test {
  protected:
@@ -69,7 +60,7 @@ void build_metadata_num_requests::check_steps(metadata_case c, int num_steps) {
   nsameta_plan* created = nullptr;
   ASSERT_EQ(nsameta_plan_create(context(), NSAMETA_OP_BUILD_METADATA, &bound.args(), &created), NSAMETA_OK)
       << nsameta_last_error_message();
-  const std::unique_ptr<nsameta_plan, plan_deleter> plan(created);
+  const plan_handle plan(created);
   nsameta_graph* captured = nullptr;
   const bool is_graph = GetParam().kind == execution_kind::graph;
   if (is_graph) {
@@ -77,7 +68,7 @@ void build_metadata_num_requests::check_steps(metadata_case c, int num_steps) {
     EXPECT_EQ(nsameta_plan_run(plan.get(), -1, -1, -1, stream()), NSAMETA_OK) << nsameta_last_error_message();
     ASSERT_EQ(nsameta_graph_end(context(), stream(), &captured), NSAMETA_OK) << nsameta_last_error_message();
   }
-  const std::unique_ptr<nsameta_graph, graph_deleter> graph(captured);
+  const graph_handle graph(captured);
   auto inputs = bound.description().inputs;
   for (int step = 0; step < num_steps; ++step) {
     draw_step(&inputs);

@@ -1,15 +1,9 @@
 // One plan for every batch up to its own, with any bounds, alone and in a graph.
-#include <memory>
-
 #include "tests/support/execution_test.h"
+#include "tests/support/handles.h"
 
 namespace nsameta::test {
 namespace {
-
-struct plan_deleter {
-  void operator()(nsameta_plan* plan) const { nsameta_plan_destroy(plan); }
-};
-using plan_handle = std::unique_ptr<nsameta_plan, plan_deleter>;
 
 class build_metadata_plans : public execution_test {
  protected:

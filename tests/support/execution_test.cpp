@@ -1,19 +1,8 @@
 #include "tests/support/execution_test.h"
 
-#include <memory>
+#include "tests/support/handles.h"
 
 namespace nsameta::test {
-namespace {
-
-struct plan_deleter {
-  void operator()(nsameta_plan* plan) const { nsameta_plan_destroy(plan); }
-};
-struct graph_deleter {
-  void operator()(nsameta_graph* graph) const { nsameta_graph_destroy(graph); }
-};
-
-}  // namespace
-
 std::string execution_name(const testing::TestParamInfo<execution>& info) { return info.param.name; }
 
 void execution_test::SetUp() {
@@ -49,7 +38,7 @@ void execution_test::run_graph(bound_case& bound, const std::function<nsameta_st
   EXPECT_EQ(launch(), NSAMETA_OK) << nsameta_last_error_message() << "\n" << bound.description();
   nsameta_graph* captured = nullptr;
   ASSERT_EQ(nsameta_graph_end(context_, stream_, &captured), NSAMETA_OK) << nsameta_last_error_message();
-  const std::unique_ptr<nsameta_graph, graph_deleter> graph(captured);
+  const graph_handle graph(captured);
   EXPECT_TRUE(bound.is_untouched()) << "written during the capture";
   for (const auto& inputs : {bound.description().inputs, changed(bound.description().inputs)}) {
     ASSERT_NO_FATAL_FAILURE(bound.reset(inputs));
@@ -85,7 +74,7 @@ void execution_test::check(const metadata_case& c) {
   nsameta_plan* created = nullptr;
   ASSERT_EQ(nsameta_plan_create(context_, NSAMETA_OP_BUILD_METADATA, &bound.args(), &created), NSAMETA_OK)
       << nsameta_last_error_message();
-  const std::unique_ptr<nsameta_plan, plan_deleter> plan(created);
+  const plan_handle plan(created);
   run(bound, [&] { return nsameta_plan_run(plan.get(), -1, -1, -1, stream_); });
 }
 

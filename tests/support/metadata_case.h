@@ -25,6 +25,9 @@ inline constexpr int kNumOutputs = 0
 #undef NSAMETA_OUTPUT
     ;
 
+inline constexpr nsameta_tail kTails[] = {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO, NSAMETA_TAIL_LAST,
+                                          NSAMETA_TAIL_MINUS_ONE};
+
 enum class output_kind { TOKEN, TOKEN_CU, REQUEST, REQUEST_CU, REQUEST_ROW, SCALAR, KEY, TABLE, SCHEDULE, PLAN };
 
 const char* output_name(int output);

@@ -5,10 +5,6 @@
 namespace nsameta::test {
 namespace {
 
-struct graph_deleter {
-  void operator()(nsameta_graph* graph) const { nsameta_graph_destroy(graph); }
-};
-
 bool is_same(const nsameta_fault& a, const nsameta_fault& b) {
   return a.check == b.check && a.request_idx == b.request_idx && a.value == b.value;
 }
@@ -46,7 +42,7 @@ void op_test::run(bound_call& call, const std::function<nsameta_status()>& launc
     EXPECT_EQ(launch(), NSAMETA_OK) << nsameta_last_error_message();
     nsameta_graph* captured = nullptr;
     ASSERT_EQ(nsameta_graph_end(context(), stream(), &captured), NSAMETA_OK) << nsameta_last_error_message();
-    const std::unique_ptr<nsameta_graph, graph_deleter> graph(captured);
+    const graph_handle graph(captured);
     EXPECT_TRUE(call.is_untouched()) << "written during the capture";
     for (int replay = 0; replay < 2; ++replay) {
       ASSERT_NO_FATAL_FAILURE(call.reset());

@@ -2,18 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "tests/support/execution_test.h"
+#include "tests/support/handles.h"
 
 namespace nsameta::test {
-
-struct plan_deleter {
-  void operator()(nsameta_plan* plan) const { nsameta_plan_destroy(plan); }
-};
-using plan_handle = std::unique_ptr<nsameta_plan, plan_deleter>;
 
 // One call of an operation, bound to memory of a context.
 class bound_call {
