@@ -53,7 +53,8 @@ def main() -> int:
     for kernel in idle:
         print(f"FAULT: {kernel} never ran")
     num_cases = num_runs * options.cases
-    print(f"{len(counts) - len(idle)} of {len(counts)} kernels ran on {options.backend}, {num_cases} cases")
+    where = pathlib.Path(options.folder).name
+    print(f"{len(counts) - len(idle)} of {len(counts)} kernels ran on {where}, {num_cases} cases")
     return 1 if idle or not counts else 0
 
 
