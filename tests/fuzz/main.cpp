@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -27,8 +26,8 @@ using cli::kExitUsage;
 
 constexpr int kExitInterrupted = 130;
 constexpr const char* kFooter = R"(
-A case is drawn from the seed and its number alone, whatever the number of jobs and threads. Exit codes: 0 all is well; 1 a case
-failed, and its file was named; 2 bad arguments, or nothing can run; 3 the program failed; 130 interrupted.
+A case is drawn from the seed and its number alone, whatever the number of jobs and threads. Exit codes: 0 all is well; 1
+a case failed, and its file was named; 2 bad arguments, or nothing can run; 3 the program failed; 130 interrupted.
 
 Examples:
   nsameta_fuzz --minutes 10 --jobs 8

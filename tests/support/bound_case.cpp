@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 namespace nsameta::test {
 namespace {
-
-int64_t size_of(const std::vector<int64_t>& lengths) { return static_cast<int64_t>(lengths.size()); }
 
 // T and the keys of the requests that exist; with a constant q the host asks for room for the whole batch.
 output_counts count(const metadata_case& c) {
@@ -67,15 +66,15 @@ nsameta_tensor bound_case::add_vector(const char* name, const input_layout& layo
 void bound_case::add_inputs() {
   const auto& in = case_.inputs;
   const int64_t spare = case_.spare_requests;
-  args_.seq_lens = add_vector("seq_lens", case_.seq_lens, size_of(in.seq_lens) + spare, &seq_region_);
+  args_.seq_lens = add_vector("seq_lens", case_.seq_lens, std::ssize(in.seq_lens) + spare, &seq_region_);
   if (has_extend_tensor(in)) {
     args_.extend_seq_lens =
-        add_vector("extend_seq_lens", case_.extend_seq_lens, size_of(in.extend_seq_lens) + spare, &extend_region_);
+        add_vector("extend_seq_lens", case_.extend_seq_lens, std::ssize(in.extend_seq_lens) + spare, &extend_region_);
   }
   if (case_.has_num_requests()) args_.num_requests = add_vector("num_requests", {}, 1, &num_requests_region_);
   if (case_.pool == nullptr) return;
-  args_.req_pool_indices = add_vector("req_pool_indices", case_.req_pool_indices, size_of(in.req_pool_indices) + spare,
-                                      &pool_indices_region_);
+  args_.req_pool_indices = add_vector("req_pool_indices", case_.req_pool_indices,
+                                      std::ssize(in.req_pool_indices) + spare, &pool_indices_region_);
   pool_place_ = place_matrix(case_.req_to_token, in.pool_rows, in.max_context);
   pool_region_ = block_.image().add("req_to_token", 4, pool_place_.extent, case_.pool_offset_elements);
   args_.req_to_token =
@@ -105,7 +104,7 @@ void bound_case::rebase() {
 
 void bound_case::store(const input_layout& layout, const std::vector<int64_t>& lengths, int64_t count, int region) {
   const auto place = place_vector(count, layout.stride);
-  for (int64_t i = 0; i < size_of(lengths); ++i)
+  for (int64_t i = 0; i < std::ssize(lengths); ++i)
     block_.image().set(region, place.at(i), lengths[static_cast<size_t>(i)]);
 }
 
@@ -179,7 +178,7 @@ reference::metadata bound_case::expected_of(const reference::metadata_inputs& in
 testing::AssertionResult bound_case::has_right_bytes(const reference::metadata& m) {
   memory_image expected = block_.image();
   for (const auto& set : sets_) {
-    set.expect(case_, m, size_of(current_.seq_lens), &expected);
+    set.expect(case_, m, std::ssize(current_.seq_lens), &expected);
     if (set.num_sms() == 0) continue;
     // Destinations may be for different numbers of SMs.
     reference::metadata_inputs inputs = current_;

@@ -1,14 +1,13 @@
 #include "tests/support/topk_case.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace nsameta::test {
 namespace {
 
 using reference::slot_table;
-
-int64_t num_values(const std::vector<int64_t>& values) { return static_cast<int64_t>(values.size()); }
 
 std::vector<int64_t> draw(random_source& random, int64_t count, int64_t low, int64_t high) {
   std::vector<int64_t> values(static_cast<size_t>(count));
@@ -23,7 +22,7 @@ void draw_requests(random_source& random, topk_case* c) {
   while (in.cu_seqlens_q.back() < c->num_tokens) {
     in.cu_seqlens_q.push_back(std::min(in.cu_seqlens_q.back() + random.in(0, 6), c->num_tokens));
   }
-  const int64_t num_requests = num_values(in.cu_seqlens_q) - 1;
+  const int64_t num_requests = std::ssize(in.cu_seqlens_q) - 1;
   in.table_rows = num_requests + 3;
   in.req_pool_indices = draw(random, num_requests, 0, in.table_rows - 1);
 }
@@ -57,11 +56,11 @@ bound_topk::bound_topk(nsameta_context* context, void* stream, topk_case c, devi
   if (case_.has_num_valid) {
     num_valid_ = {block_.image().add("num_valid", 4, case_.num_tokens, 0), 4, 1, 1};
   }
-  if (!in.offset.empty()) offset_ = add_vector("offset", num_values(in.offset));
-  if (!in.token_to_batch.empty()) owner_ = add_vector("token_to_batch", num_values(in.token_to_batch));
+  if (!in.offset.empty()) offset_ = add_vector("offset", std::ssize(in.offset));
+  if (!in.token_to_batch.empty()) owner_ = add_vector("token_to_batch", std::ssize(in.token_to_batch));
   if (in.kind == slot_table::req_to_token) {
-    pool_ = add_vector("req_pool_indices", num_values(in.req_pool_indices), case_.pool_dtype);
-    if (in.token_to_batch.empty()) cu_ = add_vector("cu_seqlens_q", num_values(in.cu_seqlens_q));
+    pool_ = add_vector("req_pool_indices", std::ssize(in.req_pool_indices), case_.pool_dtype);
+    if (in.token_to_batch.empty()) cu_ = add_vector("cu_seqlens_q", std::ssize(in.cu_seqlens_q));
   }
   if (in.kind != slot_table::none) add_table();
   block_.allocate();
@@ -117,10 +116,10 @@ void bound_topk::make_args() {
   args_.topk_indices = matrix_tensor(topk_, case_.num_tokens, in.num_topk);
   args_.slots = matrix_tensor(slots_, case_.num_tokens, in.num_topk);
   args_.num_valid = vector_tensor(num_valid_, case_.num_tokens);
-  args_.offset = vector_tensor(offset_, num_values(in.offset));
-  args_.req_pool_indices = vector_tensor(pool_, num_values(in.req_pool_indices));
-  args_.token_to_batch = vector_tensor(owner_, num_values(in.token_to_batch));
-  args_.cu_seqlens_q = vector_tensor(cu_, num_values(in.cu_seqlens_q));
+  args_.offset = vector_tensor(offset_, std::ssize(in.offset));
+  args_.req_pool_indices = vector_tensor(pool_, std::ssize(in.req_pool_indices));
+  args_.token_to_batch = vector_tensor(owner_, std::ssize(in.token_to_batch));
+  args_.cu_seqlens_q = vector_tensor(cu_, std::ssize(in.cu_seqlens_q));
   const nsameta_tensor table = matrix_tensor(table_, in.table_rows, in.table_columns);
   if (in.kind == slot_table::req_to_token) args_.req_to_token = table;
   if (in.kind == slot_table::page_table) args_.page_table = table;
@@ -133,7 +132,7 @@ void bound_topk::make_args() {
 void bound_topk::store(const matrix& at, const std::vector<int64_t>& values, int64_t num_columns,
                        memory_image* image) const {
   if (at.region < 0) return;
-  for (int64_t i = 0; i < num_values(values); ++i) {
+  for (int64_t i = 0; i < std::ssize(values); ++i) {
     const int64_t place = i / num_columns * at.row_stride + i % num_columns * at.column_stride;
     image->set(at.region, place, values[static_cast<size_t>(i)]);
   }
