@@ -1,83 +1,76 @@
-// GPU time and host time of launches, for the benchmarks of this folder.
+// GPU time and host time of launches.
 //
-// graph_us: time of one launch inside a captured graph, data resident in L2: the difference between a graph of 120
-// launches and one of 20, over 100, each the median of 200 replays. call_us: host time of one launch on an idle stream,
-// median of 2,000.
+// A launch is timed inside a captured graph: the time of a graph of n + 2 launches less that of a graph of 2, over n,
+// each the median of its replays. So the first and the last launch, and what starting a graph takes, do not count. A
+// replay waits on the GPU until the host has handed over all of it.
 #pragma once
 
 #include <cuda_runtime.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
-
-#include "nsameta/nsameta.h"
 
 namespace nsameta::bench {
 
-__global__ static void empty_kernel() {}
+// Throws, with the text of the runtime.
+void require(cudaError_t status, const char* what);
 
-inline void require(bool ok, const char* what) {
-  if (ok) return;
-  std::fprintf(stderr, "failed: %s: %s, %s\n", what, nsameta_last_error_message(),
-               cudaGetErrorString(cudaGetLastError()));
-  std::exit(2);
-}
+// Over repetitions of a whole measurement: median and quartiles.
+struct spread {
+  double median = 0;
+  double low = 0;
+  double high = 0;
+};
+spread summarise(std::vector<double> samples);
+double median(std::vector<double> samples);
 
-inline double median(std::vector<double> samples) {
-  std::nth_element(samples.begin(), samples.begin() + static_cast<long>(samples.size() / 2), samples.end());
-  return samples[samples.size() / 2];
-}
+// copy_idx counts the launches of a graph.
+using launch_fn = std::function<void(int copy_idx, cudaStream_t)>;
 
-using launch_fn = std::function<void(cudaStream_t)>;
+struct release_device_memory {
+  void operator()(void* data) const { cudaFree(data); }
+};
+using device_bytes = std::unique_ptr<void, release_device_memory>;
+device_bytes allocate_device(size_t bytes);
 
-// Median time of one replay of a graph with `copies` launches, µs.
-inline double time_graph(cudaStream_t stream, const launch_fn& launch, int copies) {
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess, "capture");
-  for (int i = 0; i < copies; ++i) launch(stream);
-  require(cudaStreamEndCapture(stream, &graph) == cudaSuccess, "end of capture");
-  require(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess, "instantiation");
-  cudaEvent_t start = nullptr;
-  cudaEvent_t stop = nullptr;
-  cudaEventCreate(&start);
-  cudaEventCreate(&stop);
-  constexpr int kWarmUp = 100;  // clocks and caches take some replays to settle
-  std::vector<double> samples;
-  for (int i = 0; i < kWarmUp + 200; ++i) {
-    cudaEventRecord(start, stream);
-    cudaGraphLaunch(executable, stream);
-    cudaEventRecord(stop, stream);
-    require(cudaStreamSynchronize(stream) == cudaSuccess, "replay");
-    float milliseconds = 0;
-    cudaEventElapsedTime(&milliseconds, start, stop);
-    if (i >= kWarmUp) samples.push_back(milliseconds * 1e3);
-  }
-  cudaGraphExecDestroy(executable);
-  cudaGraphDestroy(graph);
-  cudaEventDestroy(start);
-  cudaEventDestroy(stop);
-  return median(samples);
-}
+class timer {
+ public:
+  timer();
+  ~timer();
+  timer(const timer&) = delete;
+  timer& operator=(const timer&) = delete;
 
-inline double graph_us(cudaStream_t stream, const launch_fn& launch) {
-  return (time_graph(stream, launch, 120) - time_graph(stream, launch, 20)) / 100;
-}
+  cudaStream_t stream() const { return stream_; }
+  const cudaDeviceProp& properties() const { return properties_; }
 
-inline double call_us(cudaStream_t stream, const launch_fn& launch) {
-  std::vector<double> samples;
-  for (int i = 0; i < 2100; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    launch(stream);
-    const auto end = std::chrono::steady_clock::now();
-    cudaStreamSynchronize(stream);
-    if (i >= 100) samples.push_back(std::chrono::duration<double, std::micro>(end - begin).count());
-  }
-  return median(samples);
-}
+  // One launch, data as the launch before left them in L2. num_counted: n above.
+  double graph_us(const launch_fn& launch, int num_counted);
+  // The same after L2 was filled with something else. Launches must take turns on buffers that exceed it.
+  double cold_graph_us(const launch_fn& launch, int num_counted);
+  // Of the host, for one launch on an idle stream: median of `num_samples`.
+  double call_ns(const launch_fn& launch, int num_samples);
+  // Bytes a microsecond, read and written, of a plain copy of 512 MiB.
+  double copy_bandwidth();
+  // Kernels that one launch puts into a graph; throws when it puts anything else there.
+  int num_kernels(const launch_fn& launch);
+
+ private:
+  using graph_exec = std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, decltype(&cudaGraphExecDestroy)>;
+
+  cudaGraph_t capture(const launch_fn& launch, int num_copies);
+  graph_exec instantiate(const launch_fn& launch, int num_copies);
+  void flush_l2();
+  double replay_us(cudaGraphExec_t graph, bool is_cold);
+  double median_replay_us(cudaGraphExec_t graph, bool is_cold);
+  double counted_us(const launch_fn& launch, int num_counted, bool is_cold);
+
+  cudaDeviceProp properties_{};
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t start_ = nullptr;
+  cudaEvent_t stop_ = nullptr;
+  device_bytes flushed_;
+};
 
 }  // namespace nsameta::bench
