@@ -13,6 +13,9 @@ EPILOG = """examples:
 exit codes: 0; 2 bad arguments or files"""
 
 
+_LONGEST_ERROR = 40
+
+
 def table(headings, rows):
     """Markdown: the first column to the left, the others to the right, all aligned."""
     cells = [headings, *rows]
@@ -41,6 +44,10 @@ def median(row, metric, digits=0):
     return f"{row.metrics[metric].median:.{digits}f}" if metric in row.metrics else ""
 
 
+def failure(row):
+    return f"failed: {row.error}" if len(row.error) <= _LONGEST_ERROR else f"failed: {row.error[:_LONGEST_ERROR]}..."
+
+
 def percent(share):
     return "" if share is None else f"{100 * share:.0f}"
 
@@ -49,7 +56,7 @@ def gpu_table(run):
     rows = []
     for row in run.rows:
         if row.error:
-            rows.append([row.case, row.variant, f"failed: {row.error}", *[""] * 9])
+            rows.append([row.case, row.variant, failure(row), *[""] * 9])
             continue
         rows.append(
             [
@@ -75,19 +82,21 @@ def peers_table(run):
     rows = []
     for row in run.rows:
         if row.error:
-            rows.append([row.case, row.impl, f"failed: {row.error}", "", "", ""])
+            rows.append([row.case, row.impl, failure(row), "", "", "", ""])
             continue
-        facts = [str(row.facts.get(name, "")) for name in ("launches", "syncs")]
-        figures = [with_spread(row.metrics.get("graph_us")), with_spread(row.metrics.get("wall_us"), 1)]
-        rows.append([row.case, row.impl, *figures, *facts])
-    return table(["case", "implementation", "graph, us", "wall, us a call", "launches", "synchronisations"], rows)
+        facts = ["" if row.facts.get(name) is None else str(row.facts[name]) for name in ("launches", "syncs")]
+        graph = with_spread(row.metrics.get("graph_us")) or row.facts.get("no_graph", "")
+        walls = [with_spread(row.metrics.get(name), 1) for name in ("wall_us", "done_us")]
+        rows.append([row.case, row.impl, graph, *walls, *facts])
+    headings = ["case", "implementation", "graph, us", "call, us", "call to end, us", "launches", "synchronisations"]
+    return table(headings, rows)
 
 
 def cpu_table(run):
     rows = []
     for row in run.rows:
         if row.error:
-            rows.append([row.facts["benchmark"], f"failed: {row.error}", "", ""])
+            rows.append([row.facts["benchmark"], failure(row), "", ""])
             continue
         speed = row.metrics.get("bytes_per_second")
         share = row.metrics.get("share_of_fill")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SCHEMA = "nsameta-bench-1"
-TIMES = ("graph_us", "cold_us", "call_ns", "one_shot_ns", "wall_us", "time_us")
+TIMES = ("graph_us", "cold_us", "call_ns", "one_shot_ns", "wall_us", "done_us", "time_us")
 _MICROSECONDS = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6}
 
 

@@ -13,6 +13,7 @@ DECODE, TARGET_VERIFY, DRAFT_EXTEND, EXTEND = range(4)
 CLAMP_DEFAULT, CLAMP_OFF, CLAMP_ON = range(3)
 TABLE_LIVE_128, TABLE_FULL, TABLE_EXACT = range(3)
 MQA_V1, MQA_APR26, MQA_SM90_JUN26, MQA_SM100_JUN26 = range(4)
+BUILD_METADATA = 0  # nsameta_op
 MQA_LENGTHS_DEFAULT, MQA_LENGTHS_KV, MQA_LENGTHS_VISIBLE = range(3)
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -133,10 +134,35 @@ def _load():
     library.nsameta_build_metadata_args_init.argtypes = [POINTER(BuildMetadataArgs)]
     library.nsameta_build_metadata_args_init.restype = None
     library.nsameta_build_metadata.argtypes = [c_void_p, POINTER(BuildMetadataArgs), c_void_p]
+    library.nsameta_plan_create.argtypes = [c_void_p, c_int32, c_void_p, POINTER(c_void_p)]
+    library.nsameta_plan_run.argtypes = [c_void_p, c_int32, c_int64, c_int64, c_void_p]
+    library.nsameta_plan_destroy.argtypes = [c_void_p]
+    library.nsameta_plan_destroy.restype = None
     found = library.nsameta_abi_version()
     if found != ABI_VERSION:
         raise Failure(f"{library_path()} has ABI {found}, these structs are those of ABI {ABI_VERSION}")
     return library
+
+
+class Plan:
+    """Args of build_metadata, checked and bound once. Ends before its context."""
+
+    def __init__(self, context, args):
+        self._context, self._args = context, args
+        self._handle = c_void_p()
+        address = ctypes.cast(ctypes.byref(args), c_void_p)
+        library = context._library
+        context._check(
+            library.nsameta_plan_create(context._handle, BUILD_METADATA, address, ctypes.byref(self._handle))
+        )
+        self._run = library.nsameta_plan_run
+
+    def __del__(self):
+        if self._handle:
+            self._context._library.nsameta_plan_destroy(self._handle)
+
+    def run(self, stream=0):
+        self._context._check(self._run(self._handle, -1, -1, -1, stream or None))
 
 
 class Context:
@@ -189,6 +215,9 @@ class Context:
             setattr(args.out, name, self.tensor(value))
         args.memory = (outputs, tensors)  # lives as long as the addresses in the struct
         return args
+
+    def plan(self, args):
+        return Plan(self, args)
 
     def build_metadata(self, args, stream=0):
         self._check(self._library.nsameta_build_metadata(self._handle, ctypes.byref(args), stream or None))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from wheels import package_root
+from wheels import Absent, package_root
 
 
 def _cuda_home():
@@ -58,7 +58,7 @@ def load(home):
         if root is not None:
             sys.path.insert(0, str(root))
         elif package == "deep_gemm":
-            raise FileNotFoundError("no deep_gemm under peers/: see bench/peers/README.md")
+            raise Absent("no deep_gemm under peers/: see bench/peers/README.md")
     return importlib.import_module("deep_gemm")
 
 

@@ -4,7 +4,7 @@ import importlib
 import sys
 import types
 
-from wheels import SGLANG_FILES, package_root
+from wheels import SGLANG_FILES, Absent, package_root
 
 _PARENTS = (
     "sglang",
@@ -28,7 +28,7 @@ def load():
     """The functions by name; one that cannot be imported is absent, and the reason is in `failures`."""
     root = package_root("sglang", "sglang", SGLANG_FILES)
     if root is None:
-        raise FileNotFoundError("no SGLang under peers/: see bench/peers/README.md")
+        raise Absent("no SGLang under peers/: see bench/peers/README.md")
     _stub_parents(root)
     functions, failures = {}, {}
     for module_name, names in (

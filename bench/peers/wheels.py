@@ -19,6 +19,10 @@ SGLANG_FILES = (
 )
 
 
+class Absent(FileNotFoundError):
+    """A peer that nobody has fetched."""
+
+
 def peers_folder():
     """NSAMETA_PEERS, or peers/ in the repository."""
     named = os.environ.get("NSAMETA_PEERS")

@@ -1,0 +1,318 @@
+"""Who can build a case: our library, and those of its peers that are here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+import abi
+import bench_cases
+import deep_gemm_kernels
+import seed_forms
+import sglang_cases
+import sglang_kernels
+import torch_step
+from wheels import Absent
+
+_STEP_GROUPS = ("verify", "decode", "draft_extend")
+_MOST_LOOPED = 4096  # requests of the form that launches a kernel for each
+_PER_TOKEN = ("seqlens_expanded", "nsa_cache_seqlens")
+_TABLES = ("page_table_1", "real_page_table")
+
+
+@dataclass
+class Candidate:
+    """make() returns the call to be timed and the tensors that it writes, by name, as they are after a call."""
+
+    impl: str
+    make: Callable
+
+
+class Peers:
+    """What could be loaded. `absent` says what is not here, `failed` what is but cannot be used."""
+
+    def __init__(self, device):
+        self.device = device
+        self.is_gpu = device == "cuda"
+        self.absent, self.failed = {}, {}
+        self.context = self._try("nsameta", self._load_library)
+        self.sglang = self._try("SGLang", self._load_sglang) or {}
+        self.deep_gemm = self._try("DeepGEMM", self._load_deep_gemm) if self.is_gpu else None
+
+    def _try(self, name, load):
+        try:
+            return load()
+        except Absent as error:
+            self.absent[name] = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a peer raises must not end the others
+            self.failed[name] = repr(error)
+        return None
+
+    def _load_library(self):
+        return abi.Context(abi.DEVICE_CUDA if self.is_gpu else abi.DEVICE_CPU)
+
+    def _load_sglang(self):
+        functions, failures = sglang_kernels.load()
+        for module, error in failures.items():
+            self.failed[f"SGLang {module}"] = repr(error)
+        return functions
+
+    def _load_deep_gemm(self):
+        module = deep_gemm_kernels.load(deep_gemm_kernels.prepare_environment())
+        lens = torch.ones((1, 1), dtype=torch.int32, device="cuda")
+        try:
+            deep_gemm_kernels.schedule(module, lens, bench_cases.NUM_SMS)
+        except Exception:
+            deep_gemm_kernels.restart_with_nvrtc()  # returns when that was tried already
+            raise
+        return module
+
+    def stream(self):
+        return torch._C._cuda_getCurrentRawStream(0) if self.is_gpu else 0
+
+
+def candidates(peers, case):
+    if case.op != "build_metadata":
+        return []
+    if case.group.startswith("seed") and "nsa_cu_seqlens_k" not in case.outputs:
+        return _seed_candidates(peers, case)
+    if case.group.startswith("schedule"):
+        return _schedule_candidates(peers, case)
+    if case.group.startswith(_STEP_GROUPS):
+        return _step_candidates(peers, case)
+    return []
+
+
+# ---- ours ------------------------------------------------------------------------------------------------------------
+
+
+def _our_calls(peers, make_args):
+    """Candidates that build the same, through a plan and in one call."""
+
+    def by_plan():
+        args, outputs = make_args()
+        plan = peers.context.plan(args)
+        return lambda: plan.run(peers.stream()), lambda: outputs
+
+    def at_once():
+        args, outputs = make_args()
+        return lambda: peers.context.build_metadata(args, peers.stream()), lambda: outputs
+
+    return [Candidate("nsameta", by_plan), Candidate("nsameta one-shot", at_once)] if peers.context else []
+
+
+def _lens(values, peers):
+    return torch.tensor(values, dtype=torch.int32, device=peers.device)
+
+
+# ---- the seed operation ----------------------------------------------------------------------------------------------
+
+
+def _seed_candidates(peers, case):
+    queries = case.query_lens()
+    num_tokens, max_q = sum(queries), max(queries)
+    extend, seq = _lens(queries, peers), _lens(case.seq_lens(), peers)
+    topk = bench_cases.TOPK
+
+    def outputs():
+        return {name: torch.empty(num_tokens, dtype=torch.int32, device=peers.device) for name in case.outputs}
+
+    def our_args():
+        made = outputs()
+        inputs = {"extend_seq_lens": extend, "seq_lens": seq}
+        scalars = {"mode": abi.DRAFT_EXTEND, "topk": topk, "clamp": abi.CLAMP_OFF}
+        return peers.context.build_args(made, inputs, **scalars), made
+
+    def in_place():
+        made = outputs()
+        pair = [made[name] for name in ("seqlens_expanded", "nsa_cache_seqlens")]
+        return lambda: seed_forms.triton_in_place(extend, seq, topk, max_q, *pair), lambda: made
+
+    def allocating(form, *arguments):
+        def make():
+            kept = {}
+
+            def call():
+                kept["seqlens_expanded"], kept["nsa_cache_seqlens"] = form(extend, seq, topk, *arguments)
+
+            return call, lambda: kept
+
+        return make
+
+    found = [
+        *_our_calls(peers, our_args),
+        Candidate("Triton in place", in_place),
+        Candidate("Triton allocating", allocating(seed_forms.triton_allocating, max_q)),
+        Candidate("torch eager", allocating(seed_forms.vectorised, num_tokens)),
+    ]
+    if case.batch <= _MOST_LOOPED:
+        found.append(Candidate("Python loop", allocating(seed_forms.python_loop)))
+    return found
+
+
+# ---- the schedule ----------------------------------------------------------------------------------------------------
+
+
+def _visible(case, peers):
+    seq = _lens(case.seq_lens(), peers)
+    if case.mode == "decode":
+        return seq.view(-1, 1)
+    columns = torch.arange(1, case.max_q + 1, dtype=torch.int32, device=peers.device)
+    return (seq[:, None] + columns).reshape(-1, 1).contiguous()
+
+
+def _schedule_candidates(peers, case):
+    sms = bench_cases.NUM_SMS
+
+    def our_args():
+        made = {"paged_mqa_schedule": torch.empty((sms + 1, 2), dtype=torch.int32, device=peers.device)}
+        args = peers.context.build_args(
+            made,
+            {"seq_lens": _lens(case.seq_lens(), peers)},
+            mode=sglang_cases.MODES[case.mode],
+            tokens_per_request=case.max_q if case.mode == "target_verify" else 0,
+            topk=bench_cases.TOPK,
+            mqa_variant=abi.MQA_SM90_JUN26,
+        )
+        return args, made
+
+    def deep_gemm():
+        lens, kept = _visible(case, peers), {}
+
+        def call():
+            kept["paged_mqa_schedule"] = deep_gemm_kernels.schedule(peers.deep_gemm, lens, sms)
+
+        return call, lambda: kept
+
+    found = _our_calls(peers, our_args)
+    return [*found, Candidate("DeepGEMM", deep_gemm)] if peers.deep_gemm else found
+
+
+# ---- steps -----------------------------------------------------------------------------------------------------------
+
+
+class _Step:
+    """Inputs of a case, and buffers as an engine has them."""
+
+    def __init__(self, peers, case):
+        self.peers, self.case = peers, case
+        self.config = sglang_cases.Config(
+            case.mode,
+            case.batch,
+            bench_cases.PAGE_SIZE,
+            "page_table_1" in case.outputs,
+            next_n=case.max_q,
+            static=case.mode == "draft_extend" and case.has_constant_q,
+            kpool=case.kpool if case.kpool > 1 else 0,
+            topk=bench_cases.TOPK,
+        )
+        queries, rows = case.query_lens(), case.batch + 1
+        slots = torch.arange(rows * bench_cases.TABLE_WIDTH, dtype=torch.int32, device=peers.device)
+        self.inputs = sglang_cases.Inputs(
+            _lens(case.seq_lens(), peers),
+            _lens(queries, peers),
+            _lens(range(case.batch, 0, -1), peers),
+            slots.view(rows, bench_cases.TABLE_WIDTH),
+            bench_cases.TABLE_WIDTH,
+            case.batch if case.mode == "decode" else sum(queries),
+        )
+        added = case.max_q if case.mode == "target_verify" else 0
+        longest = max(case.seq_lens()) + added
+        self.live = min(-(-longest // 128) * 128, bench_cases.TABLE_WIDTH)
+
+    def new_schedule(self):
+        return torch.zeros((bench_cases.NUM_SMS + 1, 2), dtype=torch.int32, device=self.peers.device)
+
+    def buffers(self):
+        """By the library's names; None is absent."""
+        return sglang_cases.make_buffers(self.config, self.peers.device, bench_cases.TABLE_WIDTH, slack=0)
+
+    def live_part(self, buffers):
+        """What any implementation must have written."""
+        num_rows, part = self.inputs.num_tokens, {}
+        kv = self.inputs.seq_lens + (self.case.max_q if self.case.mode == "target_verify" else 0)
+        if self.case.mode != "decode":
+            kv = torch.repeat_interleave(kv, self.inputs.extend_seq_lens, output_size=num_rows)
+        for name, buffer in buffers.items():
+            if buffer is None:
+                continue
+            if name in _TABLES:
+                page = bench_cases.PAGE_SIZE if name == "real_page_table" else 1
+                cells = buffer[:num_rows, : -(-self.live // page)]
+                columns = torch.arange(cells.shape[1], device=self.peers.device) * page
+                part[name] = torch.where(columns < kv[:, None], cells, 0)
+            elif name == "nsa_cu_seqlens_k":
+                part[name] = buffer[: num_rows + 1]
+            else:
+                part[name] = buffer[:num_rows] if name in _PER_TOKEN else buffer
+        return part
+
+
+def _step_candidates(peers, case):
+    step = _Step(peers, case)
+
+    def our_args(with_schedule):
+        made = step.buffers()
+        if with_schedule:
+            made["paged_mqa_schedule"] = step.new_schedule()
+        args = sglang_cases.our_args(peers.context, step.config, step.inputs, made)
+        args.mqa_variant = abi.MQA_SM90_JUN26
+        args.max_kv_bound = step.live
+        return args, made
+
+    ours = _our_calls(peers, lambda: our_args(True))
+    for alone in _our_calls(peers, lambda: our_args(False))[:1]:
+        ours.append(Candidate("nsameta without schedule", alone.make))
+
+    def torch_eager():
+        made = step.buffers()
+        arguments = (case.mode, case.max_q, bench_cases.TOPK, case.kpool, bench_cases.PAGE_SIZE, step.live)
+        return lambda: torch_step.step(step.inputs, made, *arguments), lambda: made
+
+    found = [*ours, *_sglang_candidates(peers, step), Candidate("torch eager", torch_eager)]
+    return [Candidate(candidate.impl, _with_live_part(step, candidate.make)) for candidate in found]
+
+
+def _with_live_part(step, make):
+    def made():
+        call, outputs = make()
+        return call, lambda: step.live_part(outputs())
+
+    return made
+
+
+def _sglang_candidates(peers, step):
+    def fused(config):
+        def make():
+            made = step.buffers()
+            return lambda: sglang_cases.call_peer(peers.sglang, config, step.inputs, made), lambda: made
+
+        return make
+
+    def sequence():
+        call, outputs = fused(step.config)()
+        made, case, count = outputs(), step.case, step.inputs.num_tokens
+        made["paged_mqa_schedule"] = step.new_schedule()
+        lens = made["cache_seqlens" if case.mode == "decode" else "seqlens_expanded"][:count].view(-1, 1)
+        context_lens = torch.zeros_like(lens)
+
+        def with_schedule():
+            if step.config.static:
+                torch.full((case.batch,), case.max_q, dtype=torch.int32, device=peers.device)
+            call()
+            schedule = deep_gemm_kernels.schedule(peers.deep_gemm, lens, bench_cases.NUM_SMS)
+            made["paged_mqa_schedule"].copy_(schedule)
+            context_lens.copy_(lens)
+
+        return with_schedule, lambda: made
+
+    name = f"fused_dsa_{step.case.mode}_metadata"
+    found = []
+    if step.case.kpool == 1 and name in peers.sglang:
+        found.append(Candidate("SGLang fused", fused(step.config)))
+        if peers.deep_gemm:
+            found.append(Candidate("SGLang sequence", sequence))
+    if f"{name}_kpool" in peers.sglang:
+        pooled = sglang_cases.Config(**{**vars(step.config), "kpool": step.case.kpool})
+        found.append(Candidate("SGLang fused kpool", fused(pooled)))
+    return found
