@@ -1,6 +1,6 @@
 # cmake -D BUILD_DIR=... -D BUNDLE_DIR=... -P bundle.cmake: a folder that runs on another x86-64 Linux machine with a C++
-# runtime of its own: program and test programs in bin, our libraries and those they need in lib, and a script that
-# runs every test program. Everything finds its libraries through $ORIGIN, as in the build folder.
+# runtime of its own: program, benchmarks and test programs in bin, our libraries and those they need in lib, and a
+# script that runs every test program. Everything finds its libraries through $ORIGIN, as in the build folder.
 file(REMOVE_RECURSE ${BUNDLE_DIR})
 file(COPY ${BUILD_DIR}/bin ${BUILD_DIR}/lib DESTINATION ${BUNDLE_DIR} PATTERN "*.a" EXCLUDE)
 

@@ -1,6 +1,8 @@
 // The workloads of the benchmarks, on the CPU: each case is built right, and a wrong build is seen.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "bench/workloads/workload.h"
@@ -40,6 +42,18 @@ TEST(bench_cases, lengths_are_what_the_shape_says) {
   }
   const auto prompt = case_named("extend/b8_p56K_q1024");
   EXPECT_EQ(seq_lens(prompt, query_lens(prompt)), std::vector<int64_t>(8, 58'368));
+}
+
+// cases_test.py expects the same sums of bench/peers/bench_cases.py.
+TEST(bench_cases, lengths_are_those_that_the_peers_get) {
+  const auto sum = [](const std::vector<int64_t>& lens) {
+    return std::accumulate(lens.begin(), lens.end(), int64_t{0});
+  };
+  const auto decode = case_named("decode/b256_c4K");
+  EXPECT_EQ(sum(seq_lens(decode, query_lens(decode))), 786'828);
+  const auto seed = case_named("seed_q128/b4096");
+  EXPECT_EQ(sum(query_lens(seed)), 265'477);
+  EXPECT_EQ(sum(seq_lens(seed, query_lens(seed))), 204'792'405);
 }
 
 TEST(bench_workloads, every_small_case_is_built_right) {
