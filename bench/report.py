@@ -96,13 +96,13 @@ def cpu_table(run):
     rows = []
     for row in run.rows:
         if row.error:
-            rows.append([row.facts["benchmark"], failure(row), "", ""])
+            rows.append([row.case, failure(row), "", ""])
             continue
         speed = row.metrics.get("bytes_per_second")
         share = row.metrics.get("share_of_fill")
         rows.append(
             [
-                row.facts["benchmark"],
+                row.case,
                 with_spread(row.metrics["time_us"], 3),
                 "" if speed is None else f"{speed.median / 1e9:.2f}",
                 with_spread(share and results.Spread(100 * share.median, 100 * share.low, 100 * share.high), 0),

@@ -131,7 +131,7 @@ def _google(path, document):
             samples.setdefault(entry.get("run_name", entry["name"]).removesuffix("/real_time"), []).append(entry)
     rows = []
     for name, entries in samples.items():
-        row = Row(name.removeprefix("case/"), "nsameta", "cpu", facts={"benchmark": name})
+        row = Row(name, "nsameta", "cpu")
         rows.append(row)
         errors = [entry["error_message"] for entry in entries if entry.get("error_occurred")]
         if errors:

@@ -9,7 +9,7 @@
 
 namespace nsameta::bench {
 
-void register_cases();     // case/...: every case of bench/cases.json, with all threads
+void register_cases();     // <group>/<shape>: every case of bench/cases.json, with all threads
 void register_scaling();   // scaling/...: the seed operation by batch, tokens and threads
 void register_enqueue();   // enqueue/...: what a call costs the host
 void register_crossing();  // crossing/...: one thread against all, whatever the policy would choose

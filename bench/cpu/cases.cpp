@@ -5,7 +5,7 @@ namespace nsameta::bench {
 
 void register_cases() {
   for (const auto& c : all_cases()) {
-    benchmark::RegisterBenchmark(("case/" + c.name).c_str(), [c](benchmark::State& state) {
+    benchmark::RegisterBenchmark(c.name.c_str(), [c](benchmark::State& state) {
       measured_case& job = measured(c);
       if (!job.error().empty()) return fail(state, job.error());
       job.measure(state);

@@ -16,16 +16,16 @@ namespace {
 constexpr const char* kHelp =
     R"(Times the CPU backend of nsameta, with Google Benchmark. Every result is compared with the oracle first.
 
-  case/...      every case of bench/cases.json, with all threads
-  scaling/...   the seed operation by batch, tokens of a request and threads; scaling_tables: page tables
-  enqueue/...   what a call costs the host
-  crossing/...  one thread against all, whatever the policy would choose
+  <group>/<shape>  every case of bench/cases.json, with all threads
+  scaling/...      the seed operation by batch, tokens of a request and threads; scaling_tables: page tables
+  enqueue/...      what a call costs the host
+  crossing/...     one thread against all, whatever the policy would choose
 
 share_of_fill: time of a non-temporal fill of as many bytes, beside each run, over that of the run.
 Exit codes: 0 all is well; 1 a result is wrong; 2 bad arguments.
 
 Examples:
-  bench_cpu --benchmark_filter=enqueue
+  bench_cpu --benchmark_filter=^verify/
   bench_cpu --benchmark_filter=scaling --benchmark_repetitions=5 --benchmark_out=cpu.json
   numactl -N 0 -m 0 bench_cpu        the cores and the memory of one node of several
 

@@ -156,7 +156,9 @@ def main():
         if options.json:
             options.json.write_text(json.dumps(document, indent=1) + "\n")
     has_failed = bool(peers.failed) or any("error" in row for row in document["rows"])
-    return 1 if has_failed or not document["rows"] else 0
+    if not document["rows"]:
+        print("none of these cases is one that peers can build, or --impl is found in no name", file=sys.stderr)
+    return 1 if has_failed else 0
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ class Cases(unittest.TestCase):
 
     @unittest.skipUnless(BENCH_CPU, "bench_cpu is not built")
     def test_names(self):
-        command = [BENCH_CPU, "--benchmark_list_tests", "--benchmark_filter=^case/"]
+        command = [BENCH_CPU, "--benchmark_list_tests", "--benchmark_filter=-^(scaling|enqueue|crossing)"]
         listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        names = [name.removeprefix("case/").removesuffix("/real_time") for name in listed]
+        names = [name.removesuffix("/real_time") for name in listed]
         self.assertEqual(names, [case.name for case in bench_cases.all_cases()])
 
 
