@@ -13,9 +13,9 @@ namespace {
 constexpr int32_t kQuery = 64;
 
 // The seed operation with `batch` requests of kQuery tokens.
-class seed_job {
+class crossing_job {
  public:
-  explicit seed_job(int64_t batch)
+  explicit crossing_job(int64_t batch)
       : seq_(static_cast<size_t>(batch), 100'000),
         extend_(seq_.size(), kQuery),
         visible_(seq_.size() * kQuery),
@@ -46,10 +46,10 @@ class seed_job {
   std::vector<int32_t> seq_, extend_, visible_, kept_;
 };
 
-void add(int64_t batch, const char* name, int64_t min_parallel_bytes) {
+void add_crossing(int64_t batch, const char* name, int64_t min_parallel_bytes) {
   const int64_t kib = batch * kQuery * 8 / 1024;
   benchmark::RegisterBenchmark(fmt::format("crossing/kib:{}/{}", kib, name).c_str(), [=](benchmark::State& state) {
-    const seed_job job(batch);
+    const crossing_job job(batch);
     cpu::policy policy = cpu::default_policy();
     policy.min_parallel_bytes = min_parallel_bytes;
     for (auto _ : state) job.run(policy);
@@ -62,8 +62,8 @@ void add(int64_t batch, const char* name, int64_t min_parallel_bytes) {
 
 void register_crossing() {
   for (int64_t batch = 256; batch <= 32'768; batch *= 2) {
-    add(batch, "one_thread", INT64_MAX);
-    add(batch, "all_threads", 0);
+    add_crossing(batch, "one_thread", INT64_MAX);
+    add_crossing(batch, "all_threads", 0);
   }
 }
 

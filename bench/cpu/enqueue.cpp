@@ -5,7 +5,7 @@ namespace nsameta::bench {
 namespace {
 
 // The seed operation of 32 requests with 4 tokens: small enough for the call itself to show.
-bench_case seed_case() {
+bench_case enqueued_case() {
   bench_case c;
   c.name = "enqueue/batch:32/q:4";
   c.mode = NSAMETA_MODE_DRAFT_EXTEND;
@@ -17,7 +17,7 @@ bench_case seed_case() {
 }
 
 void plan_run(benchmark::State& state) {
-  const auto source = make_source(cpu_context(), seed_case());
+  const auto source = make_source(cpu_context(), enqueued_case());
   const auto set = source->next();
   const plan bound = set->make_plan(source->variants().front());
   for (auto _ : state) throw_on_failure(nsameta_plan_run(bound.get(), -1, -1, -1, nullptr));
@@ -25,14 +25,14 @@ void plan_run(benchmark::State& state) {
 }
 
 void one_shot(benchmark::State& state) {
-  const auto source = make_source(cpu_context(), seed_case());
+  const auto source = make_source(cpu_context(), enqueued_case());
   const auto set = source->next();
   for (auto _ : state) set->run_once(nullptr);
   if (set->num_wrong() > 0) fail(state, "differs from the oracle");
 }
 
 void plan_create(benchmark::State& state) {
-  const auto source = make_source(cpu_context(), seed_case());
+  const auto source = make_source(cpu_context(), enqueued_case());
   const auto set = source->next();
   const variant usual = source->variants().front();
   for (auto _ : state) benchmark::DoNotOptimize(set->make_plan(usual));

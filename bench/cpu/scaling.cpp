@@ -7,7 +7,7 @@
 namespace nsameta::bench {
 namespace {
 
-bench_case seed_case(int32_t batch, int32_t q) {
+bench_case scaling_case(int32_t batch, int32_t q) {
   bench_case c;
   c.group = "scaling";
   c.name = fmt::format("scaling/batch:{}/q:{}", batch, q);
@@ -27,7 +27,7 @@ bench_case table_case(int32_t batch, int64_t context) {
   return {};
 }
 
-void add(const std::string& name, const bench_case& c) {
+void add_by_threads(const std::string& name, const bench_case& c) {
   for (const int num_threads : thread_counts()) {
     benchmark::RegisterBenchmark(fmt::format("{}/threads:{}", name, num_threads).c_str(), [c, num_threads](
                                                                                               benchmark::State& state) {
@@ -43,12 +43,12 @@ void add(const std::string& name, const bench_case& c) {
 void register_scaling() {
   for (const int32_t q : {4, 256}) {
     for (const int32_t batch : {1, 32, 256, 4096, 65'536}) {
-      const bench_case c = seed_case(batch, q);
-      add(c.name, c);
+      const bench_case c = scaling_case(batch, q);
+      add_by_threads(c.name, c);
     }
   }
   for (const auto& [batch, context] : {std::pair{32, 65'536}, std::pair{64, 131'072}}) {
-    add(fmt::format("scaling_tables/batch:{}/context:{}", batch, context), table_case(batch, context));
+    add_by_threads(fmt::format("scaling_tables/batch:{}/context:{}", batch, context), table_case(batch, context));
   }
 }
 
