@@ -20,7 +20,7 @@ def _save(figure, out, name):
     return name
 
 
-def _draw_lines(axes, series, label=None):
+def _draw_lines(axes, series):
     """series: {name: [(x, Spread)]}, with error bars from the quartiles."""
     for name, points in series.items():
         points = sorted(points, key=lambda point: point[0])
@@ -30,9 +30,7 @@ def _draw_lines(axes, series, label=None):
             [spread.median - spread.low for _, spread in points],
             [spread.high - spread.median for _, spread in points],
         ]
-        axes.errorbar(
-            xs, medians, yerr=errors, marker="o", markersize=4, capsize=3, label=label(name) if label else name
-        )
+        axes.errorbar(xs, medians, yerr=errors, marker="o", markersize=4, capsize=3, label=name)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.grid(True, which="both", alpha=0.3)
@@ -98,19 +96,21 @@ def draw_cpu_scaling(runs, out):
             if seed := _SCALING.match(row.case):
                 batch, q, threads = (int(seed[name]) for name in ("batch", "q", "threads"))
                 by_threads.setdefault(f"{batch:,} x {q} tokens", []).append((threads, time))
-                by_tokens.setdefault(threads, []).append((batch * q, time))
+                by_tokens.setdefault(f"{q} tokens a request, {threads} thread{'s' * (threads > 1)}", []).append(
+                    (batch * q, time)
+                )
             elif tables := _TABLES.match(row.case):
                 name = f"tables, {tables['batch']} x {int(tables['context']) >> 10}K"
                 by_threads.setdefault(name, []).append((int(tables["threads"]), time))
     if not by_threads:
         return []
     names = []
-    for name, series, xlabel, label in (
-        ("cpu_scaling_threads", by_threads, "threads", None),
-        ("cpu_scaling_tokens", by_tokens, "tokens of the seed operation", lambda n: f"{n} thread{'s' * (n > 1)}"),
+    for name, series, xlabel in (
+        ("cpu_scaling_threads", by_threads, "threads"),
+        ("cpu_scaling_tokens", by_tokens, "tokens of the seed operation"),
     ):
         figure, axes = plt.subplots(figsize=(7, 4.5))
-        _draw_lines(axes, series, label)
+        _draw_lines(axes, series)
         axes.set_xlabel(xlabel)
         axes.set_ylabel("us a call")
         names.append(_save(figure, out, name))

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 import abi
+import available
 import bench_cases
 import implementations
 import measure
@@ -122,7 +123,7 @@ def describe(row):
 
 def main():
     options = parse()
-    peers = implementations.Peers(options.device)
+    peers = available.Peers(options.device)
     for name, why in peers.absent.items():
         print(f"{name} is not here: {why}", file=sys.stderr)
     for name, why in peers.failed.items():
