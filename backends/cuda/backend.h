@@ -16,6 +16,7 @@ struct api {
   using stream = cudaStream_t;
   using graph = cudaGraph_t;
   using graph_exec = cudaGraphExec_t;
+  using attribute = cudaDeviceAttr;
   using properties = cudaDeviceProp;
 
   static constexpr int kDeviceType = NSAMETA_DEVICE_CUDA;
@@ -23,6 +24,8 @@ struct api {
   static constexpr error kOutOfMemory = cudaErrorMemoryAllocation;
   static constexpr cudaMemcpyKind kHostToDevice = cudaMemcpyHostToDevice;
   static constexpr cudaMemcpyKind kDeviceToHost = cudaMemcpyDeviceToHost;
+  static constexpr attribute kMultiprocessorCount = cudaDevAttrMultiProcessorCount;
+  static constexpr attribute kWarpSize = cudaDevAttrWarpSize;
 
   static bool means_no_device(error e) { return e == cudaErrorInsufficientDriver || e == cudaErrorNoDevice; }
   static const char* error_string(error e) { return cudaGetErrorString(e); }
@@ -30,6 +33,7 @@ struct api {
   static error get_last_error() { return cudaGetLastError(); }
   static error get_device(int* id) { return cudaGetDevice(id); }
   static error set_device(int id) { return cudaSetDevice(id); }
+  static error device_get_attribute(int* value, attribute a, int id) { return cudaDeviceGetAttribute(value, a, id); }
   static error get_device_properties(properties* p, int id) { return cudaGetDeviceProperties(p, id); }
   static void write_arch(const properties& p, char* text, std::size_t size) {
     std::snprintf(text, size, "sm_%d%d", p.major, p.minor);

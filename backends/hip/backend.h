@@ -17,6 +17,7 @@ struct api {
   using stream = hipStream_t;
   using graph = hipGraph_t;
   using graph_exec = hipGraphExec_t;
+  using attribute = hipDeviceAttribute_t;
   using properties = hipDeviceProp_t;
 
   static constexpr int kDeviceType = NSAMETA_DEVICE_ROCM;
@@ -24,6 +25,8 @@ struct api {
   static constexpr error kOutOfMemory = hipErrorOutOfMemory;
   static constexpr hipMemcpyKind kHostToDevice = hipMemcpyHostToDevice;
   static constexpr hipMemcpyKind kDeviceToHost = hipMemcpyDeviceToHost;
+  static constexpr attribute kMultiprocessorCount = hipDeviceAttributeMultiprocessorCount;
+  static constexpr attribute kWarpSize = hipDeviceAttributeWarpSize;
 
   static bool means_no_device(error e) { return e == hipErrorInsufficientDriver || e == hipErrorNoDevice; }
   static const char* error_string(error e) { return hipGetErrorString(e); }
@@ -31,6 +34,7 @@ struct api {
   static error get_last_error() { return hipGetLastError(); }
   static error get_device(int* id) { return hipGetDevice(id); }
   static error set_device(int id) { return hipSetDevice(id); }
+  static error device_get_attribute(int* value, attribute a, int id) { return hipDeviceGetAttribute(value, a, id); }
   static error get_device_properties(properties* p, int id) { return hipGetDeviceProperties(p, id); }
   // "gfx942:sramecc+:xnack-" without its features.
   static void write_arch(const properties& p, char* text, std::size_t size) {

@@ -1,9 +1,9 @@
 // The host side of a GPU backend, the same for every vendor: everything of the backend table but the operations and the
 // probe. Generic over Api, which forwards to the vendor's runtime under the names that CUDA and HIP share, without
 // their prefix:
-//   error, stream, graph, graph_exec, properties    types
-//   kDeviceType, kSuccess, kOutOfMemory, ...        constants
-//   malloc, free, memcpy_async, ...                 functions that return error
+//   error, stream, graph, graph_exec, properties, attribute    types
+//   kDeviceType, kSuccess, kOutOfMemory, ...                   constants
+//   malloc, free, memcpy_async, ...                            functions that return error
 #pragma once
 
 #include <cstdint>
@@ -79,21 +79,31 @@ struct gpu_backend {
     return NSAMETA_OK;
   }
 
+  // Attributes and not properties: the runtime collects those all at once, and a context needs two of them.
+  static nsameta_status read_attributes(gpu_state* state) {
+    const int id = state->device_id;
+    const auto status = check(Api::device_get_attribute(&state->num_multiprocessors, Api::kMultiprocessorCount, id),
+                              "multiprocessor count");
+    return status != NSAMETA_OK ? status
+                                : check(Api::device_get_attribute(&state->warp_width, Api::kWarpSize, id), "warp size");
+  }
+
   static nsameta_status create(std::int32_t device_id, void** opaque, std::uint64_t** fault_word) {
     const device_guard guard(device_id);
-    nsameta_device_info info;
-    if (const auto status = device_info(device_id, &info); status != NSAMETA_OK) return status;
+    gpu_state state{.device_id = device_id, .num_multiprocessors = 0, .warp_width = 0, .fault_word = nullptr};
+    if (const auto status = read_attributes(&state); status != NSAMETA_OK) return status;
     void* word = nullptr;
     if (const auto status = check(Api::host_alloc(&word, sizeof(std::uint64_t)), "pinned memory for the fault word");
         status != NSAMETA_OK) {
       return status;
     }
-    *fault_word = new (word) std::uint64_t{0};
-    auto* created = new (std::nothrow) gpu_state{device_id, info.num_multiprocessors, info.warp_width, *fault_word};
+    state.fault_word = new (word) std::uint64_t{0};
+    auto* created = new (std::nothrow) gpu_state{state};
     if (created == nullptr) {
       (void)Api::host_free(word);
       return fail(NSAMETA_OUT_OF_MEMORY, "out of host memory");
     }
+    *fault_word = state.fault_word;
     *opaque = created;
     return NSAMETA_OK;
   }

@@ -26,9 +26,9 @@ launch_record record;
 
 // The emulator's runtime with the multiprocessors of an H200, since policies depend on them.
 struct api : emu::api<32> {
-  static error get_device_properties(properties* p, int id) {
-    const error result = emu::api<32>::get_device_properties(p, id);
-    p->multiProcessorCount = 132;
+  static error device_get_attribute(int* value, attribute a, int id) {
+    const error result = emu::api<32>::device_get_attribute(value, a, id);
+    if (a == kMultiprocessorCount) *value = 132;
     return result;
   }
 };

@@ -17,6 +17,7 @@
 namespace nsameta::emu {
 
 enum class error { SUCCESS, OUT_OF_MEMORY, KERNEL_FAILED };
+enum class attribute { MULTIPROCESSOR_COUNT, WARP_SIZE };
 enum class copy_kind { TO_DEVICE, TO_HOST };
 
 using launches = std::vector<std::function<error()>>;
@@ -61,6 +62,7 @@ struct api {
   using stream = stream_state*;
   using graph = launches*;
   using graph_exec = launches*;
+  using attribute = emu::attribute;
   using properties = device_properties;
 
   static constexpr int kDeviceType = NSAMETA_DEVICE_CUDA;
@@ -68,6 +70,8 @@ struct api {
   static constexpr error kOutOfMemory = error::OUT_OF_MEMORY;
   static constexpr copy_kind kHostToDevice = copy_kind::TO_DEVICE;
   static constexpr copy_kind kDeviceToHost = copy_kind::TO_HOST;
+  static constexpr attribute kMultiprocessorCount = attribute::MULTIPROCESSOR_COUNT;
+  static constexpr attribute kWarpSize = attribute::WARP_SIZE;
   static constexpr std::align_val_t kAlignment{256};
 
   static bool means_no_device(error) { return false; }
@@ -81,6 +85,10 @@ struct api {
     return error::SUCCESS;
   }
   static error set_device(int) { return error::SUCCESS; }
+  static error device_get_attribute(int* value, attribute a, int) {
+    *value = a == kWarpSize ? kWidth : device_properties{}.multiProcessorCount;
+    return error::SUCCESS;
+  }
   static error get_device_properties(properties* p, int) {
     *p = {};
     p->warpSize = kWidth;
