@@ -10,7 +10,7 @@
 #include "nsameta/nsameta.h"
 
 /* Raised whenever this file changes. A table of another version is refused, with both numbers in the reason. */
-#define NSAMETA_BACKEND_ABI_VERSION 2
+#define NSAMETA_BACKEND_ABI_VERSION 3
 #define NSAMETA_BACKEND_ENTRY "nsameta_backend_entry"
 
 #ifdef __cplusplus
@@ -86,6 +86,7 @@ typedef struct nsameta_build_metadata_desc {
   int32_t topk_plan_clusters;
   int32_t topk_plan_threshold; /* -1: by the rule */
   int32_t num_sets;            /* of outputs, [1, NSAMETA_MAX_DESTINATIONS] */
+  int32_t programmatic_launch; /* 0 or 1; a wish */
   int64_t num_tokens_bound;    /* upper bounds of T and of kv, for sizing the launch alone; -1: none known */
   int64_t max_kv_bound;
   nsameta_output_set sets[NSAMETA_MAX_DESTINATIONS]; /* from num_sets on undefined */

@@ -1,8 +1,26 @@
 #include "backends/cuda/backend.h"
+#include "backends/cuda/pipe.h"
 
 #include <cstdint>
 
 namespace nsameta::cuda {
+
+namespace {
+
+// Tells which architecture the kernels that the driver takes for a device were compiled for.
+__global__ void compiled_kernel() {}
+
+}  // namespace
+
+bool api::has_bulk_copies(int id) {
+  constexpr int kSm90 = 90;
+  int shared_bytes = 0;
+  cudaFuncAttributes compiled{};
+  return cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, id) == cudaSuccess &&
+         shared_bytes >= pipe::kSharedBytes && cudaFuncGetAttributes(&compiled, compiled_kernel) == cudaSuccess &&
+         compiled.ptxVersion >= kSm90;
+}
+
 namespace {
 
 nsameta_status probe(std::int32_t* num_devices) {

@@ -35,6 +35,8 @@ struct api {
   static error set_device(int id) { return cudaSetDevice(id); }
   static error device_get_attribute(int* value, attribute a, int id) { return cudaDeviceGetAttribute(value, a, id); }
   static error get_device_properties(properties* p, int id) { return cudaGetDeviceProperties(p, id); }
+  // Whether pipe.h works on the device, and was compiled for it.
+  static bool has_bulk_copies(int id);
   static void write_arch(const properties& p, char* text, std::size_t size) {
     std::snprintf(text, size, "sm_%d%d", p.major, p.minor);
   }

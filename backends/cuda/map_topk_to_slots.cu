@@ -9,7 +9,7 @@ nsameta_status map_topk_to_slots(void* opaque, const nsameta_map_topk_to_slots_d
   if (desc->num_tokens == 0 || desc->num_topk == 0) return NSAMETA_OK;
   const simt::gpu_state& state = backend::of(opaque);
   const backend::device_guard guard(state.device_id);
-  const launcher launch{static_cast<cudaStream_t>(stream)};
+  const launcher launch{static_cast<cudaStream_t>(stream), state.device_id};
   return backend::check(simt::launch_map_topk_to_slots<rt>(*desc, state.fault_word, state.num_multiprocessors, launch),
                         "map_topk_to_slots");
 }

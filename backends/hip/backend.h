@@ -36,6 +36,7 @@ struct api {
   static error set_device(int id) { return hipSetDevice(id); }
   static error device_get_attribute(int* value, attribute a, int id) { return hipDeviceGetAttribute(value, a, id); }
   static error get_device_properties(properties* p, int id) { return hipGetDeviceProperties(p, id); }
+  static bool has_bulk_copies(int) { return false; }
   // "gfx942:sramecc+:xnack-" without its features.
   static void write_arch(const properties& p, char* text, std::size_t size) {
     const auto length = static_cast<int>(std::strcspn(p.gcnArchName, ":"));

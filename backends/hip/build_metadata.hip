@@ -9,7 +9,7 @@ nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* d
   const simt::gpu_state& state = backend::of(opaque);
   const backend::device_guard guard(state.device_id);
   const auto run = [&](auto launch, auto trait) {
-    return simt::launch_build_metadata<decltype(trait)>(*desc, state.fault_word, state.num_multiprocessors, launch);
+    return simt::launch_build_metadata<decltype(trait)>(*desc, state, launch);
   };
   auto* const hip_stream = static_cast<hipStream_t>(stream);
   const hipError_t error =

@@ -24,6 +24,7 @@ inline constexpr int kNativeWarp = 32;
 template <int kWidth>
 struct rt {
   static constexpr int kWarp = kWidth;
+  static constexpr bool kHasPipe = false;
 
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
@@ -38,6 +39,9 @@ struct rt {
     asm("" : "+v"(value));
     return value;
   }
+
+  // Launches of a stream do not overlap.
+  static NSAMETA_DEVICE void allow_next_launch() {}
 
   static NSAMETA_DEVICE void sync_block() { __syncthreads(); }
   static NSAMETA_DEVICE void sync_warp() {
@@ -88,6 +92,7 @@ struct rt {
   }
   static NSAMETA_DEVICE std::int32_t load_if(const std::int32_t* address, bool exists) { return exists ? *address : 0; }
   static NSAMETA_DEVICE void store128(std::int32_t* address, const quad& v) { *reinterpret_cast<quad*>(address) = v; }
+  static NSAMETA_DEVICE void store128_streaming(std::int32_t* address, const quad& v) { store128(address, v); }
   static NSAMETA_DEVICE void load128(const std::int32_t* address, std::int32_t* values) {
     const vec4 v = *reinterpret_cast<const vec4*>(address);
     values[0] = v.x;

@@ -62,7 +62,7 @@ struct alignas(64) common_params {
   std::uint8_t page_shift;
   std::uint8_t tables_by_token;  // 0: a row per request
   std::uint8_t mqa_variant;      // nsameta_mqa_variant
-  std::uint8_t topk_plan_arch;   // nsameta_topk_plan_arch
+  std::uint8_t thread_bits;      // plain steps: 1 << thread_bits threads copy a request's rows
 
   const std::int32_t* req_to_token;
   std::int64_t req_to_token_row_stride;
@@ -82,8 +82,9 @@ struct alignas(64) common_params {
   std::int64_t req_to_token_column_stride;
   std::int32_t first_plan_block;
   std::int32_t mqa_atoms;
-  std::int32_t mqa_by_token;
-  formula::divider width;  // query_width
+  std::uint8_t mqa_by_token;
+  std::uint8_t topk_plan_arch;  // nsameta_topk_plan_arch
+  formula::divider width;       // query_width
   std::int32_t topk_plan_clusters;
   std::int32_t topk_plan_threshold;
   const std::int32_t* num_requests;

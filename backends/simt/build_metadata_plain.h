@@ -4,7 +4,7 @@
 //   one plan block    the top-k plan
 //   two sum blocks    nsa_cu_seqlens_k; cu_seqlens_k and cache_seqlens: a request a thread
 //   token blocks      outputs that need no sum: a token a thread
-//   copy blocks       1 << slice_bits for a request: its rows of the tables
+//   copy blocks       1 << thread_bits threads for a request: its rows of the tables; or, with kBulk, equal shares
 // A block is straight code up to its first stores: every hundred instructions there cost a launch 0.25 us, and every
 // branch keeps the compiler from moving what follows under the loads (H200, 2026-11-24).
 #pragma once
@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "backends/simt/build_metadata_policy.h"
+#include "backends/simt/bulk_rows.h"
 #include "backends/simt/mqa_schedule_step.h"
 #include "backends/simt/table_rows.h"
 #include "backends/simt/token_outputs.h"
@@ -20,7 +21,7 @@
 namespace nsameta::simt {
 
 // kWidth: tokens of a request, which are also its rows in the tables; 0: given by the parameters.
-template <class Rt, int kWidth>
+template <class Rt, int kWidth, bool kBulk = false>
 struct build_metadata_plain {
   static constexpr int kBlock = kMaxStepBlock;
   static constexpr int kMaxWarps = kBlock / Rt::kWarp;
@@ -28,31 +29,43 @@ struct build_metadata_plain {
   using params = build_metadata_params;
   using schedule = mqa_schedule_step<Rt, kMaxStepRequests, false>;
   using plan = topk_plan<Rt>;
-  union smem {
-    typename schedule::smem of_schedule;
-    typename plan::smem of_plan;
-    std::int32_t sum_of_warp[kMaxWarps];
+  struct smem {
+    union {
+      typename schedule::smem of_schedule;
+      typename plan::smem of_plan;
+      std::int32_t sum_of_warp[kMaxWarps];
+    };
+    typename bulk_smem_of<Rt, kWidth, kBulk>::type of_rows;
   };
 
   // ---- sums ---------------------------------------------------------------------------------------------------------
 
-  // Sum over the threads before this one, modulo 2^32. Every thread of the block calls.
-  static NSAMETA_DEVICE std::int32_t sum_before(smem& s, const params& p, std::int32_t value) {
+  // Sum over the threads before this one, modulo 2^32, and over all; with up to kWarp requests the first warp alone is
+  // right. Every thread of the block calls.
+  static NSAMETA_DEVICE std::int32_t sum_before(smem& s, const params& p, std::int32_t value, std::int32_t& total) {
     std::int32_t sum = value;
     NSAMETA_UNROLL
     for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
       const std::int32_t below = Rt::shfl_up(sum, distance);
       if (Rt::lane() >= distance) sum = formula::wrap_add(sum, below);
     }
+    total = Rt::shfl(sum, Rt::kWarp - 1);
     if (p.batch > Rt::kWarp) {
       if (Rt::lane() == Rt::kWarp - 1) s.sum_of_warp[Rt::warp()] = sum;
       Rt::sync_block();
+      total = 0;
       NSAMETA_UNROLL
-      for (int warp = 0; warp < kMaxWarps - 1; ++warp) {
+      for (int warp = 0; warp < kMaxWarps; ++warp) {
         if (warp < Rt::warp()) sum = formula::wrap_add(sum, s.sum_of_warp[warp]);
+        total = formula::wrap_add(total, s.sum_of_warp[warp]);
       }
     }
     return formula::wrap_sub(sum, value);
+  }
+
+  static NSAMETA_DEVICE std::int32_t sum_before(smem& s, const params& p, std::int32_t value) {
+    std::int32_t total = 0;
+    return sum_before(s, p, value, total);
   }
 
   static NSAMETA_DEVICE void write_key_sums(smem& s, const params& p) {
@@ -187,7 +200,7 @@ struct build_metadata_plain {
       for (std::uint32_t u = 0; u < kAhead; ++u) {
         if (!exists[u]) continue;
         for_each_row(p, to + u * step, p.slots_table.row_stride,
-                     [this, u](std::int32_t* cells) { Rt::store128(cells, values[u]); });
+                     [this, u](std::int32_t* cells) { Rt::store128_streaming(cells, values[u]); });
       }
     }
   };
@@ -211,10 +224,11 @@ struct build_metadata_plain {
 
   // `block` counts the copy blocks.
   static NSAMETA_DEVICE void copy_rows(const params& p, std::int32_t block) {
-    const std::int32_t request = block >> p.slice_bits;
-    const std::int32_t slice = block & ((1 << p.slice_bits) - 1);
-    const std::uint32_t num_threads = static_cast<std::uint32_t>(kBlock) << p.slice_bits;
-    const auto thread = static_cast<std::uint32_t>(slice * kBlock + Rt::thread_idx());
+    const auto index = static_cast<std::uint32_t>(block * kBlock + Rt::thread_idx());
+    const auto request = static_cast<std::int32_t>(index >> p.thread_bits);
+    if (request >= p.batch) return;
+    const std::uint32_t num_threads = 1U << p.thread_bits;
+    const std::uint32_t thread = index & (num_threads - 1);
     const std::uint32_t step = num_threads * 4;
     std::uint32_t c = thread * 4;
     std::uint32_t page = num_threads - 1 - thread;  // threads with less of the slots get more of the pages
@@ -235,6 +249,7 @@ struct build_metadata_plain {
     std::int32_t* page_to = cell_of(p.page_table, first_row, page);
     loaded.store(p, to, step);
     if (has_page) store_page(p, page_to, slot >> p.page_shift);
+    Rt::allow_next_launch();  // earlier, it would take the places of this launch's own blocks
 
     if (kv > p.max_context || (columns & 3U) != 0 || !row.exists) {
       write_rest(p, request, kv, row, {static_cast<std::int32_t>(thread), static_cast<std::int32_t>(num_threads)});
@@ -254,6 +269,49 @@ struct build_metadata_plain {
     }
   }
 
+  // All rows in equal shares, by the copy engine; `block` counts the copy blocks.
+  static NSAMETA_DEVICE void copy_shares(smem& s, const params& p, std::int32_t block) {
+    using rows = bulk_rows<Rt, kWidth>;
+    Rt::allow_next_launch();
+    const std::int32_t request = Rt::thread_idx();
+    typename rows::request_row mine{};
+    if (request < p.batch) {
+      const std::int32_t kv = not_negative(load_kv(p, request));
+      const pool_row row = load_plain_pool_row(p, request);
+      const std::uint32_t live = live_columns(p, kv);
+      mine = {row.number, row.exists ? columns_in(p.slots_table, live) & ~3 : 0,
+              columns_in(p.page_table, pages_below(p, live))};
+      s.of_rows.rows[request] = mine;
+    }
+    const std::int32_t units = rows::units_of(mine);
+    std::int32_t total = 0;
+    const std::int32_t before = sum_before(s, p, units, total);
+    const std::int32_t num_blocks = Rt::grid_dim() - p.first_copy_block;
+    const std::int32_t share = (total + num_blocks - 1) / num_blocks;
+    const std::int32_t begin = smaller(block * share, total);
+    const std::int32_t num_units = smaller(share, total - begin);
+    if (before <= begin && begin < before + units) {
+      s.of_rows.first = rows::make_share(mine, request, begin - before, num_units);
+    }
+    if (request == 0) {
+      s.of_rows.num_units = num_units;
+      rows::pipe::init(s.of_rows.of_pipe);
+    }
+    Rt::sync_block();
+    if (Rt::warp() == 0) {
+      if (Rt::thread_idx() == 0 && num_units > 0) rows::copy(p, s.of_rows);
+      return;
+    }
+    if (s.of_rows.num_units > 0) rows::write_pages(p, s.of_rows);
+    for (std::int32_t r = block; r < p.batch; r += num_blocks) {
+      const std::int32_t kv = not_negative(load_kv(p, r));
+      const pool_row row = load_plain_pool_row(p, r);
+      const auto columns = static_cast<std::uint32_t>(columns_in(p.slots_table, live_columns(p, kv)));
+      if (kv > p.max_context || (columns & 3U) != 0 || !row.exists) write_rest(p, r, kv, row, rows::page_writer());
+      if (row.exists && columns < 4) rows::write_pages_of(p, s.of_rows, r, 0, s.of_rows.rows[r].num_pages);
+    }
+  }
+
   // ---- all ----------------------------------------------------------------------------------------------------------
 
   static NSAMETA_DEVICE void run(smem& s, const params& given) {
@@ -261,7 +319,13 @@ struct build_metadata_plain {
     set_plain_step(p);
     if constexpr (kWidth > 0) p.query_width = kWidth;
     const std::int32_t block = Rt::block_idx();
-    if (block >= p.first_copy_block) return copy_rows(p, block - p.first_copy_block);
+    if (block >= p.first_copy_block) {
+      if constexpr (kBulk) {
+        return copy_shares(s, p, block - p.first_copy_block);
+      } else {
+        return copy_rows(p, block - p.first_copy_block);
+      }
+    }
     const std::int32_t length_block = block - p.first_length_block;
     if (length_block >= kNumSumBlocks) {
       write_tokens(p, length_block - kNumSumBlocks);

@@ -39,6 +39,7 @@ struct build_metadata_policy {
   bool is_small;
   bool is_step;
   bool is_plain;  // a step that build_metadata_plain takes
+  bool is_bulk;   // its long rows by bulk copies
   bool is_seed_only;
   std::int32_t num_blocks;
   std::int32_t block_threads;
@@ -50,6 +51,7 @@ struct build_metadata_policy {
   std::int32_t first_length_block;
   std::int32_t first_copy_block;
   std::int32_t slice_bits;
+  std::int32_t thread_bits;
 };
 
 // Tokens that a launch may have to write, as far as the host knows; tails are not counted.
@@ -202,22 +204,62 @@ inline build_metadata_policy choose_step_policy(const nsameta_build_metadata_des
   return policy;
 }
 
+// Whether the copy engine shall move the rows of a plain step. It needs some pieces a block before it is ahead of
+// stores from registers: H200, 2026-11-27, verify (64, 128K) 35.1 -> 33.3 us, decode (64, 128K) 11.6 -> 10.4, one
+// request of 128K among 31 of 1K 3.4 -> 3.1; but verify (32, 64K) 7.5 -> 7.9, decode (32, 64K) 3.4 -> 3.8.
+inline bool is_bulk_step(const nsameta_build_metadata_desc& desc, const launch_size& size, const output_params& set,
+                         int num_multiprocessors) {
+  constexpr std::int64_t kLeastColumnsOfBlock = 24 << 10;
+  const std::int64_t columns = std::int64_t{desc.batch} * size.columns;
+  const std::int64_t page_columns = std::int64_t{set.page_table.num_columns} << desc.page_shift;
+  const bool pages_are_within = page_columns - (std::int64_t{1} << desc.page_shift) < set.slots_table.num_columns;
+  return desc.max_kv_bound >= 0 && size.columns > kShortColumns && set.slots_table.data != nullptr &&
+         pages_are_within && columns >= kLeastColumnsOfBlock * num_multiprocessors && columns < INT32_MAX;
+}
+
+// Bits of the number of threads that copy a request's rows.
+inline std::int32_t choose_thread_bits(const nsameta_build_metadata_desc& desc, const launch_size& size,
+                                       bool has_slots_table, int num_multiprocessors) {
+  const std::int32_t bits_of_block = bits_for(kMaxStepBlock);
+  if (!has_slots_table) {
+    // A page a thread, up to two blocks a multiprocessor; rounded as below. H200, 2026-11-27: (32, 64K) with four
+    // blocks a request 1.84 us, with two or eight 1.98 and 2.03; (64, 128K) with four 2.49, with eight 2.72.
+    constexpr std::int32_t kLeastBits = 7;
+    std::int32_t bits =
+        std::clamp(bits_for(size.pieces - size.pieces / 16), kLeastBits, bits_of_block + bits_for(kMaxSlices));
+    while (bits > kLeastBits &&
+           std::int64_t{desc.batch} << bits > std::int64_t{2} * num_multiprocessors * kMaxStepBlock)
+      --bits;
+    return bits;
+  }
+  // H100, 2026-11-26, verify: a piece a thread instead of two (32, 4K) 2.01 -> 1.86 us, (256, 4K) 5.66 -> 5.74.
+  // Rounded, since a bound is often a power of two and a few tokens, which are not worth twice the blocks. Without a
+  // bound, four blocks a multiprocessor cost 0.3 us at (32, 4K) and save 4 at (64, 128K), beside one.
+  const bool is_short = desc.batch <= 64 && size.columns <= kShortColumns;
+  const std::int64_t pieces_of_block = std::int64_t{is_short ? 1 : 2} * kMaxStepBlock;
+  const std::int64_t most_blocks = desc.max_kv_bound >= 0 ? kMaxCopyBlocks : 4 * num_multiprocessors;
+  return bits_of_block +
+         choose_slice_bits((size.pieces + pieces_of_block / 2) / pieces_of_block, most_blocks, desc.batch);
+}
+
 // A step that is_plain_step.
 inline build_metadata_policy choose_plain_policy(const nsameta_build_metadata_desc& desc, const launch_size& size,
+                                                 const output_params& set, bool has_bulk_copies,
                                                  int num_multiprocessors) {
   build_metadata_policy policy = begin_step_policy(size, kMaxStepBlock);
   policy.is_plain = true;
   const std::int64_t num_tokens = std::int64_t{desc.batch} * desc.query_width;
   const auto token_blocks = static_cast<std::int32_t>(ceil_div(num_tokens, policy.block_threads));
   policy.first_copy_block = policy.first_length_block + kNumSumBlocks + token_blocks;
-  // H100, 2026-11-26, verify: a piece a thread instead of two (32, 4K) 2.01 -> 1.86 us, (256, 4K) 5.66 -> 5.74.
-  // Rounded, since a bound is often a power of two and a few tokens, which are not worth twice the blocks. Without a
-  // bound, four blocks a multiprocessor cost 0.3 us at (32, 4K) and save 4 at (64, 128K), beside one.
-  const bool is_short = desc.batch <= 64 && size.columns <= kShortColumns;
-  const std::int64_t pieces_of_block = std::int64_t{is_short ? 1 : 2} * policy.block_threads;
-  const std::int64_t most_blocks = desc.max_kv_bound >= 0 ? kMaxCopyBlocks : 4 * num_multiprocessors;
-  policy.slice_bits = choose_slice_bits((size.pieces + pieces_of_block / 2) / pieces_of_block, most_blocks, desc.batch);
-  policy.num_blocks = policy.first_copy_block + (desc.batch << policy.slice_bits);
+  policy.is_bulk = has_bulk_copies && is_bulk_step(desc, size, set, num_multiprocessors);
+  if (policy.is_bulk) {
+    // One a multiprocessor, since each takes most of its shared memory.
+    policy.num_blocks = std::max(num_multiprocessors, policy.first_copy_block + num_multiprocessors / 2);
+    return policy;
+  }
+  policy.thread_bits = choose_thread_bits(desc, size, set.slots_table.data != nullptr, num_multiprocessors);
+  const std::int64_t threads = std::int64_t{desc.batch} << policy.thread_bits;
+  policy.num_blocks = policy.first_copy_block + static_cast<std::int32_t>(ceil_div(threads, policy.block_threads));
   return policy;
 }
 

@@ -215,6 +215,7 @@ struct build_metadata_small {
   }
 
   static NSAMETA_DEVICE void run(smem&, const params& p) {
+    Rt::allow_next_launch();
     const std::int32_t group = kGroups == 1 ? 0 : Rt::block_idx() & ((1 << p.group_bits) - 1);
     const std::int32_t role = kGroups == 1 ? Rt::block_idx() : Rt::block_idx() >> p.group_bits;
     const std::int32_t query_width = load_query_width<kRagged>(p);

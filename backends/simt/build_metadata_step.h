@@ -200,6 +200,7 @@ struct build_metadata_step {
     }
     table_rows<Rt>::write(p, pool_row, row, mine);
     if (p.flattened != nullptr) write_flattened(p, request, row, mine);
+    Rt::allow_next_launch();
   }
 
   static NSAMETA_DEVICE void run(smem& s, const params& p) {

@@ -10,17 +10,10 @@
 #include <cstdio>
 #include <new>
 
+#include "backends/simt/gpu_state.h"
 #include "core/backend.h"
 
 namespace nsameta::simt {
-
-// One context.
-struct gpu_state {
-  int device_id;
-  int num_multiprocessors;
-  int warp_width;
-  std::uint64_t* fault_word;  // pinned, and mapped for the device
-};
 
 template <class Api>
 struct gpu_backend {
@@ -90,8 +83,10 @@ struct gpu_backend {
 
   static nsameta_status create(std::int32_t device_id, void** opaque, std::uint64_t** fault_word) {
     const device_guard guard(device_id);
-    gpu_state state{.device_id = device_id, .num_multiprocessors = 0, .warp_width = 0, .fault_word = nullptr};
+    gpu_state state{};
+    state.device_id = device_id;
     if (const auto status = read_attributes(&state); status != NSAMETA_OK) return status;
+    state.has_bulk_copies = Api::has_bulk_copies(device_id);
     void* word = nullptr;
     if (const auto status = check(Api::host_alloc(&word, sizeof(std::uint64_t)), "pinned memory for the fault word");
         status != NSAMETA_OK) {

@@ -8,6 +8,7 @@
 #include "backends/simt/build_metadata_policy.h"
 #include "backends/simt/build_metadata_small.h"
 #include "backends/simt/build_metadata_step.h"
+#include "backends/simt/gpu_state.h"
 #include "backends/simt/output_sets.h"
 
 namespace nsameta::simt {
@@ -47,6 +48,7 @@ inline void set_policy(common_params& p, const build_metadata_policy& policy) {
   p.first_length_block = policy.first_length_block;
   p.first_copy_block = policy.first_copy_block;
   p.slice_bits = policy.slice_bits;
+  p.thread_bits = static_cast<std::uint8_t>(policy.thread_bits);
 }
 
 template <class Kernel, class Launcher>
@@ -58,9 +60,15 @@ auto launch_one_set(const build_metadata_sets& all, const build_metadata_policy&
 template <class Rt, class Launcher>
 auto launch_plain(const build_metadata_sets& all, const build_metadata_policy& policy, Launcher launch) {
   const std::int32_t width = all.common.query_width;
+  const bool is_verify_of_4 = width == 4 && all.common.tables_by_token != 0;
+  if constexpr (Rt::kHasPipe) {
+    if (policy.is_bulk) {
+      return is_verify_of_4 ? launch_one_set<build_metadata_plain<Rt, 4, true>>(all, policy, launch)
+                            : launch_one_set<build_metadata_plain<Rt, 0, true>>(all, policy, launch);
+    }
+  }
   if (width == 1) return launch_one_set<build_metadata_plain<Rt, 1>>(all, policy, launch);
-  if (width == 4 && all.common.tables_by_token != 0)
-    return launch_one_set<build_metadata_plain<Rt, 4>>(all, policy, launch);
+  if (is_verify_of_4) return launch_one_set<build_metadata_plain<Rt, 4>>(all, policy, launch);
   return launch_one_set<build_metadata_plain<Rt, 0>>(all, policy, launch);
 }
 
@@ -95,11 +103,12 @@ auto launch_tables(const build_metadata_sets& all, int num_sets, const build_met
 // ---- all ------------------------------------------------------------------------------------------------------------
 
 template <class Rt, class Launcher>
-auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& common, std::uint64_t* fault_word,
-                int num_multiprocessors, Launcher launch) {
+auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& common, const gpu_state& state,
+                Launcher launch) {
+  const int num_multiprocessors = state.num_multiprocessors;
   build_metadata_sets all;
   all.common = common;
-  for (int i = 0; i < desc.num_sets; ++i) all.sets[i] = make_output_params(desc, desc.sets[i], fault_word);
+  for (int i = 0; i < desc.num_sets; ++i) all.sets[i] = make_output_params(desc, desc.sets[i], state.fault_word);
   const launch_size size = measure(desc, all);
   const std::int64_t most_tokens = num_multiprocessors * kStepTokensOfMultiprocessor;
   const bool is_step = desc.batch <= kMaxStepRequests && size.tokens <= most_tokens &&
@@ -107,7 +116,7 @@ auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& co
                        (desc.tail == NSAMETA_TAIL_KEEP || size.token_capacity <= most_tokens);
   const bool is_plain = desc.num_sets == 1 && desc.num_requests == nullptr && is_plain_step({all.common, all.sets[0]});
   const build_metadata_policy policy =
-      is_step && is_plain ? choose_plain_policy(desc, size, num_multiprocessors)
+      is_step && is_plain ? choose_plain_policy(desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
       : is_step           ? choose_step_policy(desc, size, Rt::kWarp, num_multiprocessors)
                 : add_tables(choose_large_policy(desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc, size,
                              Rt::kWarp, num_multiprocessors);
@@ -119,14 +128,13 @@ auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& co
 // launch: a functor template <class Kernel>(num_blocks, block_threads, params, num_sets = 1) that returns the vendor's
 // error code.
 template <class Rt, class Launcher>
-auto launch_build_metadata(const nsameta_build_metadata_desc& desc, std::uint64_t* fault_word, int num_multiprocessors,
-                           Launcher launch) {
-  build_metadata_params params{make_common_params(desc, fault_word),
-                               make_output_params(desc, desc.sets[0], fault_word)};
+auto launch_build_metadata(const nsameta_build_metadata_desc& desc, const gpu_state& state, Launcher launch) {
+  build_metadata_params params{make_common_params(desc, state.fault_word),
+                               make_output_params(desc, desc.sets[0], state.fault_word)};
   if (desc.num_sets > 1 || desc.num_requests != nullptr || wants_more_than_lengths(params)) {
-    return launch_all<Rt>(desc, params, fault_word, num_multiprocessors, launch);
+    return launch_all<Rt>(desc, params, state, launch);
   }
-  const build_metadata_policy policy = choose_length_policy(desc, params, Rt::kWarp, num_multiprocessors);
+  const build_metadata_policy policy = choose_length_policy(desc, params, Rt::kWarp, state.num_multiprocessors);
   set_policy(params, policy);
   const bool is_ragged = desc.query_source == NSAMETA_QUERY_RAGGED;
   if (wants_keys(params)) {

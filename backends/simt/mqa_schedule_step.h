@@ -12,16 +12,49 @@ template <class Rt, int kMaxRequests, bool kRagged>
 struct mqa_schedule_step {
   using params = build_metadata_params;
   using rule = mqa_rule<std::uint64_t>;
-  using sums = schedule_sums<std::uint64_t>;
   static constexpr int kMaxGroups = kMaxRequests / Rt::kWarp;
-  // Where every weight is below it, 32 bits hold their sum, times fewer atoms than kMaxShortAtoms.
-  static constexpr int kShortWeightBits = 32 - 2 * 6;
+  // Where every weight is below it, 32 bits hold the sum of kMaxRequests, times fewer atoms than kMaxShortAtoms.
+  static constexpr int kShortWeightBits = 32 - 8 - 6;
   static constexpr std::int32_t kMaxShortAtoms = 64;
-  struct smem {
-    std::uint64_t weight_before[kMaxRequests + 1];
-    std::uint32_t first_token[kRagged ? kMaxRequests + 1 : 1];
-    request_lengths lengths[kMaxRequests];
-    sums of_group[kMaxGroups];
+  static constexpr std::uint32_t kTooLong = 1U << 31U;  // instead of a group's sum that 32 bits may not hold
+  static_assert(kMaxRequests <= 1 << 8 && kMaxGroups % 4 == 0);
+
+  // What is read at once.
+  template <class Sum>
+  struct alignas(16) four {
+    Sum of[4];
+  };
+  // A request as a row of the schedule needs it; sums from the beginning of its group.
+  template <class Sum>
+  struct alignas(16) weighed_request {
+    Sum weight_before;
+    std::int32_t kv;
+    std::int32_t q;
+    std::uint32_t tokens_before;
+  };
+  template <class Sum>
+  struct block_sums {
+    weighed_request<Sum> requests[kMaxRequests];
+    four<Sum> up_to[kMaxRequests / 4];          // weights of requests, from the beginning of their group
+    four<Sum> up_to_fourth[kMaxRequests / 16];  // every fourth of them
+    four<Sum> of_group[kMaxGroups / 4];
+    std::uint32_t tokens_of_group[kRagged ? kMaxGroups : 1];
+  };
+  union smem {
+    block_sums<std::uint32_t> in_32_bits;
+    block_sums<std::uint64_t> in_64_bits;
+    template <class Sum>
+    NSAMETA_DEVICE block_sums<Sum>& of() {
+      if constexpr (sizeof(Sum) == 4) {
+        return in_32_bits;
+      } else {
+        return in_64_bits;
+      }
+    }
+    template <class Sum>
+    NSAMETA_DEVICE const block_sums<Sum>& of() const {
+      return const_cast<smem*>(this)->of<Sum>();
+    }
   };
 
   // ---- one warp ----
@@ -95,61 +128,103 @@ struct mqa_schedule_step {
 
   // ---- one block ----
 
-  // Groups of kWarp requests, one a warp and round.
-  static NSAMETA_DEVICE void scan(smem& s, const params& p, std::int32_t query_width) {
-    const int num_groups = (p.batch + Rt::kWarp - 1) / Rt::kWarp;
+  // A request a thread: sums within groups of kWarp requests, one a warp.
+  template <class Sum>
+  static NSAMETA_DEVICE void scan_groups(smem& s, const params& p, std::int32_t query_width) {
+    auto& sums = s.template of<Sum>();
+    const std::int32_t request = Rt::thread_idx();
+    request_lengths lengths{0, 0};
+    if (request < p.batch) lengths = load_schedule_lengths<kRagged>(p, request, query_width);
+    const bool has_long = Rt::any(!is_short(p, lengths));
+    const schedule_sums<Sum> own{request < p.batch ? mqa_rule<Sum>::weight(p, lengths) : Sum{0},
+                                 static_cast<std::uint32_t>(lengths.q)};
+    const auto up_to = own.template scanned<Rt, kRagged>();
+    sums.up_to[request / 4].of[request % 4] = up_to.weight;
+    if (request % 4 == 3) sums.up_to_fourth[request / 16].of[request / 4 % 4] = up_to.weight;
+    sums.requests[request] = {up_to.weight - own.weight, lengths.kv, lengths.q, up_to.tokens - own.tokens};
+    if (Rt::lane() != Rt::kWarp - 1) return;
     NSAMETA_NO_UNROLL
-    for (int group = Rt::warp(); group < num_groups; group += Rt::block_dim() / Rt::kWarp) {
-      const std::int32_t request = group * Rt::kWarp + Rt::lane();
-      const bool exists = request < p.batch;
-      sums own{};
-      if (exists) {
-        const request_lengths lengths = load_schedule_lengths<kRagged>(p, request, query_width);
-        s.lengths[request] = lengths;
-        own = {rule::weight(p, lengths), static_cast<std::uint32_t>(lengths.q)};
-      }
-      const sums up_to = own.template scanned<Rt, kRagged>();
-      if (exists) {
-        s.weight_before[request + 1] = up_to.weight;
-        if constexpr (kRagged) s.first_token[request + 1] = up_to.tokens;
-      }
-      if (Rt::lane() == Rt::kWarp - 1) s.of_group[group] = up_to;
+    for (int group = Rt::warp(); group < kMaxGroups; group += Rt::block_dim() / Rt::kWarp) {
+      const bool is_own = group == Rt::warp();
+      const Sum weight = is_own ? up_to.weight : 0;
+      sums.of_group[group / 4].of[group % 4] = sizeof(Sum) == 4 && has_long ? static_cast<Sum>(kTooLong) : weight;
+      if constexpr (kRagged) sums.tokens_of_group[group] = is_own ? up_to.tokens : 0;
     }
-    Rt::sync_block();
-    if (Rt::thread_idx() == 0) {
-      s.weight_before[0] = 0;
-      if constexpr (kRagged) s.first_token[0] = 0;
-    }
-    NSAMETA_NO_UNROLL
-    for (std::int32_t request = Rt::thread_idx(); request < p.batch; request += Rt::block_dim()) {
-      sums before{};
+  }
+
+  // How many of the sums, which ascend, are at most `target`.
+  template <int kNumFours, class Sum>
+  static NSAMETA_DEVICE std::int32_t count_up_to(const four<Sum>* sums, Sum target) {
+    std::int32_t count = 0;
+    NSAMETA_UNROLL
+    for (int i = 0; i < kNumFours; ++i) {
+      const four<Sum> some = sums[i];
       NSAMETA_UNROLL
-      for (int i = 0; i < kMaxGroups - 1; ++i) {
-        if (i < request / Rt::kWarp) before = before.plus(s.of_group[i]);
-      }
-      s.weight_before[request + 1] += before.weight;
-      if constexpr (kRagged) s.first_token[request + 1] += before.tokens;
+      for (int k = 0; k < 4; ++k) count += some.of[k] <= target ? 1 : 0;
     }
-    Rt::sync_block();
+    return count;
+  }
+
+  // Whether the 32-bit sums are right.
+  static NSAMETA_DEVICE bool has_short_sums(const smem& s) {
+    std::uint32_t all = 0;
+    NSAMETA_UNROLL
+    for (int group = 0; group < kMaxGroups; ++group) {
+      all |= s.template of<std::uint32_t>().of_group[group / 4].of[group % 4];
+    }
+    return (all & kTooLong) == 0;
+  }
+
+  // Three steps, each of which compares sums that are read at once: groups, every fourth request, four requests.
+  template <class Sum>
+  static NSAMETA_DEVICE void write_row_of_block(const smem& s, const params& p, std::int32_t query_width,
+                                                std::int32_t row) {
+    const auto& sums = s.template of<Sum>();
+    if (row > static_cast<std::int32_t>(p.num_sms.divisor)) return;
+    Sum up_to_group[kMaxGroups];
+    Sum all = 0;
+    std::uint32_t num_tokens = 0;
+    NSAMETA_UNROLL
+    for (int group = 0; group < kMaxGroups; ++group) {
+      all += sums.of_group[group / 4].of[group % 4];
+      up_to_group[group] = all;
+      if constexpr (kRagged) num_tokens += sums.tokens_of_group[group];
+    }
+    if constexpr (!kRagged) {
+      num_tokens = static_cast<std::uint32_t>(p.batch) * static_cast<std::uint32_t>(not_negative(query_width));
+    }
+    const auto number = static_cast<std::uint32_t>(row);
+    const Sum begin = mqa_rule<Sum>::begin_of(p, number, all);
+    const Sum target = mqa_rule<Sum>::target_of(p, begin);
+    if (target >= all) return mqa_rule<Sum>::write_end(p, number, num_tokens);
+    std::int32_t group = 0;
+    Sum before = 0;
+    std::uint32_t tokens_before = 0;
+    NSAMETA_UNROLL
+    for (int g = 0; g < kMaxGroups - 1; ++g) {
+      const bool is_before = up_to_group[g] <= target;
+      group += is_before ? 1 : 0;
+      before += is_before ? sums.of_group[g / 4].of[g % 4] : 0;
+      if constexpr (kRagged) tokens_before += is_before ? sums.tokens_of_group[g] : 0;
+    }
+    const Sum in_group = target - before;
+    constexpr std::int32_t kFours = Rt::kWarp / 16;  // of a group, every fourth request
+    const std::int32_t fourth = group * kFours * 4 + count_up_to<kFours>(sums.up_to_fourth + group * kFours, in_group);
+    const std::int32_t i = fourth * 4 + count_up_to<1>(sums.up_to + fourth, in_group);
+    const weighed_request<Sum> found = sums.requests[i];
+    const std::uint32_t first_token = kRagged ? tokens_before + found.tokens_before
+                                              : static_cast<std::uint32_t>(i) * static_cast<std::uint32_t>(found.q);
+    mqa_rule<Sum>::write_row(p, number, begin, {{found.kv, found.q}, i, first_token, before + found.weight_before});
   }
 
   static NSAMETA_DEVICE void run_block(smem& s, const params& p, std::int32_t query_width, std::int32_t row) {
-    scan(s, p, query_width);
-    if (row > static_cast<std::int32_t>(p.num_sms.divisor)) return;
-    const auto number = static_cast<std::uint32_t>(row);
-    const auto width = static_cast<std::uint32_t>(not_negative(query_width));
-    const std::uint64_t begin = rule::begin_of(p, number, s.weight_before[p.batch]);
-    const std::uint64_t target = rule::target_of(p, begin);
-    std::int32_t i = 0;
-    NSAMETA_NO_UNROLL
-    for (int step = kMaxRequests; step > 0; step /= 2) {
-      if (i + step <= p.batch && s.weight_before[i + step] <= target) i += step;
-    }
-    if (i >= p.batch) {
-      return rule::write_end(p, number, kRagged ? s.first_token[p.batch] : static_cast<std::uint32_t>(p.batch) * width);
-    }
-    const std::uint32_t first_token = kRagged ? s.first_token[i] : static_cast<std::uint32_t>(i) * width;
-    rule::write_row(p, number, begin, {s.lengths[i], i, first_token, s.weight_before[i]});
+    scan_groups<std::uint32_t>(s, p, query_width);
+    Rt::sync_block();
+    if (has_short_sums(s)) return write_row_of_block<std::uint32_t>(s, p, query_width, row);
+    Rt::sync_block();
+    scan_groups<std::uint64_t>(s, p, query_width);
+    Rt::sync_block();
+    write_row_of_block<std::uint64_t>(s, p, query_width, row);
   }
 
   // `part` says which block of the schedule it is.

@@ -5,7 +5,7 @@ import os
 from ctypes import POINTER, Structure, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from pathlib import Path
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 
 DEVICE_CPU, DEVICE_CUDA, DEVICE_ROCM = 1, 2, 10
 INT32, INT64 = 0, 1
@@ -85,6 +85,7 @@ class BuildMetadataArgs(Structure):
                 "topk_plan_clusters",
                 "topk_plan_threshold",
                 "num_more_outputs",
+                "programmatic_launch",
             )
         ),
         ("max_table_width", c_int64),

@@ -33,7 +33,11 @@ class build_workload final : public workload {
 #undef NSAMETA_OUTPUT
   }
 
-  plan make_plan(const variant&) const override { return {source_.owner_, args_}; }
+  plan make_plan(const variant& way) const override {
+    nsameta_build_metadata_args args = args_;
+    args.programmatic_launch = way.is_programmatic ? 1 : 0;
+    return {source_.owner_, args};
+  }
   void run_once(void* stream) const override { source_.owner_.build_metadata(args_, stream); }
   int64_t kv_bound() const override { return source_.kv_bound_; }
 
@@ -197,8 +201,8 @@ double build_source::bytes() const {
 }
 
 std::vector<variant> build_source::variants() const {
-  if (!inputs_.has_slots && inputs_.num_sms == 0) return {{"plain", false}};
-  return {{"plain", true}, {"no bound", false}};
+  if (!inputs_.has_slots && inputs_.num_sms == 0) return {{"plain"}, {"programmatic", false, true}};
+  return {{"plain", true}, {"programmatic", true, true}, {"no bound"}};
 }
 
 }  // namespace nsameta::bench

@@ -14,7 +14,8 @@ namespace nsameta::bench {
 // A way to run the same build.
 struct variant {
   std::string name;
-  bool has_kv_bound = false;  // the host knows how long contexts are at most
+  bool has_kv_bound = false;     // the host knows how long contexts are at most
+  bool is_programmatic = false;  // launches may begin beside those before them
 };
 
 // One set of buffers of a case, and the arguments bound to them.

@@ -41,6 +41,7 @@ nsameta_status check_scalars(const args_t& args) {
       {"topk_plan_clusters", args.topk_plan_clusters, 0, INT32_MAX},
       {"topk_plan_threshold", args.topk_plan_threshold, -1, INT32_MAX},
       {"num_more_outputs", args.num_more_outputs, 0, NSAMETA_MAX_DESTINATIONS - 1},
+      {"programmatic_launch", args.programmatic_launch, 0, 1},
       {"max_table_width", args.max_table_width, -1, INT64_MAX},
       {"num_tokens_bound", args.num_tokens_bound, -1, INT64_MAX},
       {"max_kv_bound", args.max_kv_bound, -1, INT64_MAX},
@@ -114,6 +115,7 @@ nsameta_status resolve_options(const args_t& args, desc_t* desc) {
   desc->topk_plan_arch = args.topk_plan_arch;
   desc->topk_plan_clusters = args.topk_plan_clusters;
   desc->topk_plan_threshold = args.topk_plan_threshold;
+  desc->programmatic_launch = args.programmatic_launch;
   desc->num_tokens_bound = args.num_tokens_bound;
   desc->max_kv_bound = args.max_kv_bound;
   return NSAMETA_OK;

@@ -57,9 +57,7 @@ struct launcher {
 nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void*) {
   const simt::gpu_state& state = backend::of(opaque);
   const backend::device_guard guard(state.device_id);
-  return backend::check(
-      simt::launch_build_metadata<trait>(*desc, state.fault_word, state.num_multiprocessors, launcher{}),
-      "build_metadata");
+  return backend::check(simt::launch_build_metadata<trait>(*desc, state, launcher{}), "build_metadata");
 }
 
 nsameta_status copy_metadata(void* opaque, const nsameta_copy_metadata_desc* desc, void*) {

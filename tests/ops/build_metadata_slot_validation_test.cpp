@@ -73,6 +73,7 @@ TEST_P(build_metadata_slot_validation, scalars_out_of_range) {
   refuse(&args_t::topk_plan_threshold, -2, {"topk_plan_threshold=-2", "[-1, "});
   refuse(&args_t::num_more_outputs, -1, {"num_more_outputs=-1", "[0, 7]"});
   refuse(&args_t::num_more_outputs, 8, {"num_more_outputs=8", "[0, 7]"});
+  refuse(&args_t::programmatic_launch, 2, {"programmatic_launch=2", "[0, 1]"});
   refuse(&args_t::max_table_width, int64_t{-2}, {"max_table_width=-2", "[-1, "});
   refuse(&args_t::max_kv_bound, int64_t{-2}, {"max_kv_bound=-2", "[-1, "});
 }

@@ -37,6 +37,7 @@ nsameta_build_metadata_args make_args(const metadata_case& c) {
   args.topk_plan_clusters = in.topk_plan_clusters;
   args.topk_plan_threshold = in.topk_plan_threshold;
   args.max_table_width = c.max_table_width;
+  args.programmatic_launch = c.is_programmatic ? 1 : 0;
   args.num_tokens_bound = c.num_tokens_bound;
   args.max_kv_bound = c.max_kv_bound;
   if (c.spare_requests > 0) args.batch = static_cast<int32_t>(c.batch());

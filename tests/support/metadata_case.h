@@ -75,7 +75,8 @@ struct metadata_case : set_layout {
   int64_t num_tokens_bound = -1;
   int64_t max_kv_bound = -1;
   int64_t max_table_width = -1;
-  int64_t spare_requests = 0;  // > 0: the input tensors are longer than the batch, which is given
+  bool is_programmatic = false;  // programmatic_launch
+  int64_t spare_requests = 0;    // > 0: the input tensors are longer than the batch, which is given
   input_layout seq_lens;
   input_layout extend_seq_lens;
   input_layout req_pool_indices{.dtype = NSAMETA_INT64};

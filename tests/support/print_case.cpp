@@ -38,7 +38,7 @@ std::ostream& operator<<(std::ostream& out, const metadata_case& c) {
   out << "mode " << in.mode << " batch " << in.seq_lens.size() << " n " << in.tokens_per_request << " static_width "
       << in.static_width << " topk " << in.topk << " kpool " << in.kpool << " clamp " << c.clamp << " tail " << c.tail
       << " num_tokens_bound " << c.num_tokens_bound << " max_kv_bound " << c.max_kv_bound << " spare_requests "
-      << c.spare_requests;
+      << c.spare_requests << " programmatic_launch " << c.is_programmatic;
   if (c.has_num_requests()) out << " num_requests " << in.num_requests;
   print(out, "seq_lens", in.seq_lens, c.seq_lens);
   if (has_extend_tensor(in)) print(out, "extend_seq_lens", in.extend_seq_lens, c.extend_seq_lens);

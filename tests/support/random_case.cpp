@@ -94,6 +94,7 @@ void draw_options(random_source& random, metadata_case* c) {
   c->num_tokens_bound = random.chance(70) ? -1 : random.in(0, 4000);
   c->max_kv_bound = random.chance(70) ? -1 : random.in(0, 4000);
   c->spare_requests = random.chance(70) ? 0 : random.in(1, 40);
+  c->is_programmatic = random.chance(50);
   c->seq_lens = draw_layout(random);
   c->extend_seq_lens = draw_layout(random);
   // Of a stride of 0 the first length is everyone's: thousands of long queries in up to 8 sets would fill the memory.
@@ -166,6 +167,30 @@ void become_replay_outputs(random_source& random, set_layout* set) {
   set->real_page_table.memory = {.padding = random.in(0, 5)};
 }
 
+constexpr int64_t kLongContext = 10'000;
+
+// A replay with so many columns, and a bound on them, that a copy engine takes its rows.
+void become_long(random_source& random, metadata_case* c) {
+  auto& in = c->inputs;
+  in.seq_lens.resize(static_cast<size_t>(random.in(8, 12)));
+  for (auto& length : in.seq_lens) length = random.chance(70) ? random.in(0, kLongContext) : random.in(0, 300);
+  const int page_size = in.page_size;
+  c->with_pool(random, kLongContext + random.in(-4, 4));
+  in.page_size = page_size;
+  if (in.mode == NSAMETA_MODE_TARGET_VERIFY) in.tokens_per_request = std::min(in.tokens_per_request, 4);
+  c->req_to_token.padding = to_multiple_of_4(in.max_context);
+  c->max_kv_bound = kLongContext;
+}
+
+void become_long_outputs(random_source& random, metadata_case* c) {
+  auto& table = c->page_table_1;
+  c->want({output_id::page_table_1});
+  table.num_columns = c->inputs.max_context - random.pick<int64_t>({0, 0, random.in(0, 1500)});
+  table.memory.padding = to_multiple_of_4(table.num_columns);
+  auto& pages = c->real_page_table.num_columns;
+  pages = std::min(pages, (table.num_columns + c->inputs.page_size - 1) / c->inputs.page_size);
+}
+
 // The two outputs of the seed op and no other, which GPU backends treat apart, too.
 void become_seed_outputs(metadata_case* c) {
   c->tail = NSAMETA_TAIL_KEEP;
@@ -182,8 +207,10 @@ metadata_case draw_case(random_source& random, const case_limits& limits) {
   if (random.chance(60)) draw_pool(random, limits, &c);
   const bool is_replay = c.pool != nullptr && has_constant_query(c.inputs) && random.chance(50);
   const bool is_seed = c.pool == nullptr && random.chance(20);
+  const bool is_long = is_replay && random.chance(5);
   if (is_replay) {
     become_replay(random, &c);
+    if (is_long) become_long(random, &c);
   } else if (!is_seed) {
     if (random.chance(35)) draw_num_requests(random, &c);
     if (random.chance(25)) {
@@ -194,6 +221,7 @@ metadata_case draw_case(random_source& random, const case_limits& limits) {
   draw_outputs(random, limits, c, &c);
   for (auto& set : c.more_sets) draw_outputs(random, limits, c, &set);
   if (is_replay) become_replay_outputs(random, &c);
+  if (is_long) become_long_outputs(random, &c);
   if (is_seed) {
     become_seed_outputs(&c);
     return c;

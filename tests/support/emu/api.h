@@ -85,6 +85,7 @@ struct api {
     return error::SUCCESS;
   }
   static error set_device(int) { return error::SUCCESS; }
+  static bool has_bulk_copies(int) { return true; }
   static error device_get_attribute(int* value, attribute a, int) {
     *value = a == kWarpSize ? kWidth : device_properties{}.multiProcessorCount;
     return error::SUCCESS;

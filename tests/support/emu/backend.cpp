@@ -57,9 +57,7 @@ launcher<kWidth> launch_on(void* stream) { return {static_cast<stream_state*>(st
 
 nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void* stream) {
   const auto& state = backend::of(opaque);
-  return backend::check(
-      simt::launch_build_metadata<trait>(*desc, state.fault_word, state.num_multiprocessors, launch_on(stream)),
-      "build_metadata");
+  return backend::check(simt::launch_build_metadata<trait>(*desc, state, launch_on(stream)), "build_metadata");
 }
 
 nsameta_status copy_metadata(void* opaque, const nsameta_copy_metadata_desc* desc, void* stream) {

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "tests/support/emu/grid.h"
+#include "tests/support/emu/pipe.h"
 
 #define NSAMETA_DEVICE inline
 #define NSAMETA_UNROLL
@@ -17,6 +18,8 @@ namespace nsameta::emu {
 template <int kWidth>
 struct rt {
   static constexpr int kWarp = kWidth;
+  static constexpr bool kHasPipe = true;
+  using pipe = emu::pipe;
 
   static int thread_idx() { return here().thread_idx; }
   static int block_idx() { return here().block_idx; }
@@ -26,6 +29,8 @@ struct rt {
   static int lane() { return here().lane; }
   static int warp() { return here().warp; }
   static std::int32_t per_lane(std::int32_t value) { return value; }
+
+  static void allow_next_launch() {}
 
   static void sync_block(site at = site::here()) { meet_block(at); }
   static void sync_warp(site at = site::here()) { meet_warp(operation::SYNC_WARP, at); }
@@ -84,6 +89,7 @@ struct rt {
     return exists ? load128(address) : quad{0, 0, 0, 0};
   }
   static std::int32_t load_if(const std::int32_t* address, bool exists) { return exists ? *address : 0; }
+  static void store128_streaming(std::int32_t* address, const quad& v) { store128(address, v); }
   static void store128(std::int32_t* address, const quad& v) { *reinterpret_cast<quad*>(address) = v; }
   static void store128(std::int32_t* address, std::int32_t a, std::int32_t b, std::int32_t c, std::int32_t d) {
     store128(address, quad{a, b, c, d});

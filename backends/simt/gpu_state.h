@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+
+namespace nsameta::simt {
+
+// One context of a GPU backend.
+struct gpu_state {
+  int device_id;
+  int num_multiprocessors;
+  int warp_width;
+  bool has_bulk_copies;       // Rt::pipe works on the device
+  std::uint64_t* fault_word;  // pinned, and mapped for the device
+};
+
+}  // namespace nsameta::simt
