@@ -16,8 +16,8 @@ int64_t last_level_cache_bytes() {
 
 }  // namespace
 
-// EPYC (Zen 4), 2 cores, oneTBB 2021.8, 2026-11-22, seed op, bench/cpu_build_metadata: two threads against one take 20
-// against 17 us for 512 KiB, 33 to 38 against 34 for 1 MiB, 54 to 88 against 68 for 2 MiB, 97 to 137 against 136 for
+// EPYC (Zen 4), 2 cores, oneTBB 2021.8, 2026-11-22, seed op, now bench_cpu's `crossing`: two threads against one take
+// 20 against 17 us for 512 KiB, 33 to 38 against 34 for 1 MiB, 54 to 88 against 68 for 2 MiB, 97 to 137 against 136 for
 // 4 MiB. Streaming 2 x 64 MiB reaches the speed of a plain non-temporal fill, see docs/BENCHMARKS.md.
 policy default_policy() {
   return {
