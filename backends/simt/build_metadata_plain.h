@@ -21,7 +21,7 @@
 namespace nsameta::simt {
 
 // kWidth: tokens of a request, which are also its rows in the tables; 0: given by the parameters.
-template <class Rt, int kWidth, bool kBulk = false>
+template <class Rt, int kWidth, bool kBulk>
 struct build_metadata_plain {
   static constexpr int kBlock = kMaxStepBlock;
   static constexpr int kMaxWarps = kBlock / Rt::kWarp;

@@ -67,9 +67,9 @@ auto launch_plain(const build_metadata_sets& all, const build_metadata_policy& p
                             : launch_one_set<build_metadata_plain<Rt, 0, true>>(all, policy, launch);
     }
   }
-  if (width == 1) return launch_one_set<build_metadata_plain<Rt, 1>>(all, policy, launch);
-  if (is_verify_of_4) return launch_one_set<build_metadata_plain<Rt, 4>>(all, policy, launch);
-  return launch_one_set<build_metadata_plain<Rt, 0>>(all, policy, launch);
+  if (width == 1) return launch_one_set<build_metadata_plain<Rt, 1, false>>(all, policy, launch);
+  if (is_verify_of_4) return launch_one_set<build_metadata_plain<Rt, 4, false>>(all, policy, launch);
+  return launch_one_set<build_metadata_plain<Rt, 0, false>>(all, policy, launch);
 }
 
 template <class Rt, bool kRagged, class Launcher>
