@@ -323,7 +323,7 @@ struct build_metadata_large {
     write_tokens(s, p, query_width, part_of(smaller(num_tokens, p.max_token_capacity), warp, all_warps));
     if (!kSeedOnly && p.tail != NSAMETA_TAIL_KEEP && num_tokens > 0 && num_tokens < p.max_token_capacity) {
       const token_values last = last_values(s, p, query_width, num_tokens);
-      store_tail<kOutputs>(p, num_tokens, last, num_tokens + warp * Rt::kWarp + Rt::lane(), all_warps * Rt::kWarp);
+      store_tail<kOutputs>(p, num_tokens, last, warp * Rt::kWarp + Rt::lane(), all_warps * Rt::kWarp);
     }
     // Backwards: the last warps are the ones without tokens, if there are any.
     write_requests(s, p, query_width, all_warps - 1 - warp, all_warps);

@@ -275,8 +275,6 @@ inline bool is_seed_only(const build_metadata_params& p) {
 // instructions on its way.
 NSAMETA_HD inline void set_plain_step(build_metadata_params& p) {
   p.query_source = NSAMETA_QUERY_CONSTANT;
-  p.sparsity.kpool = 1;
-  p.clamp = 0;
   p.tail = NSAMETA_TAIL_KEEP;
   p.rows_are_plain = 1;
   p.mqa_atoms = 1;

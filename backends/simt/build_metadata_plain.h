@@ -94,7 +94,8 @@ struct build_metadata_plain {
     const auto next = [&] {
       const std::int32_t before = sum;
       visible = formula::wrap_add(visible, 1);
-      sum = formula::wrap_add(sum, formula::dsa(visible, p.sparsity));
+      const bool is_padding = p.clamp != 0 && visible < 0;
+      sum = formula::wrap_add(sum, is_padding ? 0 : formula::dsa(visible, p.sparsity));
       return before;
     };
     if (kWidth == 4 && (p.is_aligned >> SPARSE_CU & 1U) != 0) {
@@ -117,7 +118,7 @@ struct build_metadata_plain {
     const std::int32_t stored_kv = load_kv(p, request);
     const std::int32_t kv = not_negative(stored_kv);
     const std::int32_t j = t - request * p.query_width;
-    const std::int32_t visible = formula::visible(kv, p.query_width, j, false);
+    const std::int32_t visible = formula::visible(kv, p.query_width, j, p.clamp != 0);
     if (p.capacity[EXPANDED] != 0) p.token_data[EXPANDED][t] = visible;
     if (p.capacity[SPARSE] != 0) p.token_data[SPARSE][t] = formula::dsa(visible, p.sparsity);
     NSAMETA_NO_UNROLL

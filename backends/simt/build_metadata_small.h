@@ -119,7 +119,7 @@ struct build_metadata_small {
     const std::int32_t request = view.request - Rt::lane() + owner;
     token_values last = token_values::make<kOutputs>(p, num_tokens - 1, request, found);
     last.of[SPARSE_CU] = all.sparse_keys;
-    store_tail<kOutputs>(p, num_tokens, last, num_tokens + slice * Rt::kWarp + Rt::lane(), p.num_slices * Rt::kWarp);
+    store_tail<kOutputs>(p, num_tokens, last, slice * Rt::kWarp + Rt::lane(), p.num_slices * Rt::kWarp);
   }
 
   template <unsigned kOutputs>

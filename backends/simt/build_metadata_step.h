@@ -103,11 +103,9 @@ struct build_metadata_step {
                                               std::int32_t all_sparse_keys, const request_terms& terms) {
     const std::int32_t num_tokens = num_tokens_of(p, task.query_width);
     if (task.lengths.q == 0 || saturating_add(start, task.lengths.q) != num_tokens) return;
-    if (num_tokens >= p.max_token_capacity) return;
     token_values last = token_values::make<kOutputs>(p, num_tokens - 1, task.request, terms);
     last.of[SPARSE_CU] = all_sparse_keys;
-    store_tail<kOutputs>(p, num_tokens, last, num_tokens + task.slice * Rt::kWarp + Rt::lane(),
-                         p.num_slices * Rt::kWarp);
+    store_tail<kOutputs>(p, num_tokens, last, task.slice * Rt::kWarp + Rt::lane(), p.num_slices * Rt::kWarp);
   }
 
   template <unsigned kOutputs>

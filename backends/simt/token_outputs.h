@@ -77,20 +77,23 @@ NSAMETA_DEVICE void store_token(const build_metadata_params& p, std::int32_t t, 
   }
 }
 
-// Positions from `first` on by steps: what the outputs hold behind the last token, whose values are `last`, with
-// SPARSE_CU the sum over all tokens, which stands at T itself whatever the tail.
+// What the outputs hold behind the last token, whose values are `last`, with SPARSE_CU the sum over all tokens, which
+// stands at T itself whatever the tail. T may be near the end of its type, so positions are counted from it.
 template <unsigned kOutputs>
 NSAMETA_DEVICE void store_tail(const build_metadata_params& p, std::int32_t num_tokens, token_values last,
-                               std::int32_t first, std::int32_t step) {
+                               std::int32_t thread, std::int32_t num_threads) {
+  if (num_tokens >= p.max_token_capacity) return;
   if (p.tail != NSAMETA_TAIL_LAST) {
     NSAMETA_UNROLL
     for (int k = 0; k < kNumTokenOutputs; ++k) last.of[k] = p.tail == NSAMETA_TAIL_MINUS_ONE ? -1 : 0;
   }
   constexpr unsigned kBehindTotal = kOutputs & ~kSummedOutputs;
+  const auto room = static_cast<std::uint32_t>(p.max_token_capacity - num_tokens);
   NSAMETA_NO_UNROLL
-  for (std::int32_t t = first; t < p.max_token_capacity; t += step) {
+  for (auto i = static_cast<std::uint32_t>(thread); i < room; i += static_cast<std::uint32_t>(num_threads)) {
+    const std::int32_t t = num_tokens + static_cast<std::int32_t>(i);
     store_token<kBehindTotal>(p, t, last);
-    if (t > num_tokens) store_token<kOutputs & kSummedOutputs>(p, t, last);
+    if (i > 0) store_token<kOutputs & kSummedOutputs>(p, t, last);
   }
 }
 

@@ -144,9 +144,7 @@ int64_t to_multiple_of_4(int64_t columns) { return (4 - columns % 4) % 4; }
 // Backends treat such steps apart, and what is drawn at random would hardly ever be one.
 void become_replay(random_source& random, metadata_case* c) {
   auto& in = c->inputs;
-  in.kpool = 1;
   in.mqa_next_n = 1;
-  c->clamp = NSAMETA_CLAMP_OFF;
   c->tail = NSAMETA_TAIL_KEEP;
   c->seq_lens.stride = random.pick({1, 1, 2, 0});
   c->req_pool_indices.stride = random.pick({1, 1, 3, 0});
