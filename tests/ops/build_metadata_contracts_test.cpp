@@ -113,13 +113,19 @@ TEST_P(build_metadata_contracts, static_width_far_over_capacity) {
 }
 
 TEST_P(build_metadata_contracts, far_more_tokens_than_capacity) {
-  // A length that is garbage: 3 requests of nearly 2^31 tokens each, into buffers for a few.
-  auto c = ragged_case(NSAMETA_MODE_EXTEND, {100, 5000, 60}, {2, INT32_MAX, INT32_MAX})
-               .want_all()
-               .with_slack(64 - 2 - 2 * int64_t{INT32_MAX});
-  for (const auto tail : kTails) {  // which has no room behind so many tokens
-    c.tail = tail;
-    check(c);
+  // Lengths that are garbage: requests of nearly 2^31 tokens each, into buffers for a few. Behind so many tokens no
+  // tail has room.
+  random_source random(36);
+  for (const size_t batch : {3U, 256U}) {
+    const auto size = static_cast<int64_t>(batch);
+    auto c = ragged_case(NSAMETA_MODE_EXTEND, random_lengths(random, size, 0, 5000),
+                         std::vector<int64_t>(batch, INT32_MAX))
+                 .want_all()
+                 .with_slack(11 * size - size * INT32_MAX);
+    for (const auto tail : kTails) {
+      c.tail = tail;
+      check(c);
+    }
   }
 }
 
