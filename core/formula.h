@@ -25,11 +25,9 @@ NSAMETA_HD constexpr std::int32_t saturate(std::int64_t x) {
   return x < INT32_MAX ? static_cast<std::int32_t>(x) : INT32_MAX;
 }
 
-// x(x+1)/2 modulo 2^32, also for negative x; one factor is halved first, so that no bit is lost.
+// x(x+1)/2 modulo 2^32, also for negative x.
 NSAMETA_HD constexpr std::uint32_t triangle(std::int32_t x) {
-  const auto u = static_cast<std::uint32_t>(x);
-  const auto half = static_cast<std::uint32_t>(x >> 1);
-  return (u & 1U) != 0 ? u * (half + 1U) : half * (u + 1U);
+  return static_cast<std::uint32_t>((static_cast<std::int64_t>(x) * x + x) >> 1);
 }
 
 // Division of x in [0, 2^32) by a divisor that is known once per launch: exact, and a multiplication.
@@ -50,13 +48,12 @@ struct sparsity {
   std::int32_t topk;
   std::int32_t kpool;
   std::int32_t linear_last;  // dsa(x) == x up to here
-  std::uint32_t linear_sum;  // dsa(1) + ... + dsa(linear_last)
   divider pools;
 
   NSAMETA_HD static constexpr sparsity make(std::int32_t topk, std::int32_t kpool) {
     const std::int64_t end = kpool <= 1 ? topk : (std::int64_t{topk} / kpool + 1) * kpool - 1;
     const std::int32_t last = saturate(end);
-    return {topk, kpool, last, triangle(last), divider::make(static_cast<std::uint32_t>(kpool))};
+    return {topk, kpool, last, divider::make(static_cast<std::uint32_t>(kpool))};
   }
 };
 
@@ -71,9 +68,9 @@ NSAMETA_HD constexpr std::int32_t dsa(std::int32_t x, const sparsity& s) {
 // S(x) = dsa(1) + ... + dsa(x), so that the sum over (a, b] is S(b) - S(a), also for negative a and b. Up to
 // linear_last a triangle; from there topk a step, and with pools the place in the pool, which starts again at 0.
 NSAMETA_HD constexpr std::int32_t dsa_sum(std::int32_t x, const sparsity& s) {
-  if (x <= s.linear_last) return static_cast<std::int32_t>(triangle(x));
-  const auto rest = static_cast<std::uint32_t>(x) - static_cast<std::uint32_t>(s.linear_last);
-  std::uint32_t sum = s.linear_sum + rest * static_cast<std::uint32_t>(s.topk);
+  const std::int32_t linear = x < s.linear_last ? x : s.linear_last;
+  const std::uint32_t rest = static_cast<std::uint32_t>(x) - static_cast<std::uint32_t>(linear);
+  std::uint32_t sum = triangle(linear) + rest * static_cast<std::uint32_t>(s.topk);
   if (s.kpool > 1) {
     const std::uint32_t full = s.pools.divide(rest);
     const std::uint32_t part = rest - full * s.pools.divisor;
@@ -92,6 +89,17 @@ NSAMETA_HD constexpr std::int32_t visible(std::int32_t kv, std::int32_t q, std::
 // S at the point `x` of a request's ramp: with clamp the terms up to 0 are zeros.
 NSAMETA_HD constexpr std::int32_t dsa_sum_at(std::int32_t x, bool clamp, const sparsity& s) {
   return clamp && x < 0 ? 0 : dsa_sum(x, s);
+}
+
+// dsa(a + 1) + ... + dsa(b) where there are no pools, by one product: for b - a and topk up to kMaxPlainSum.
+inline constexpr std::int32_t kMaxPlainSum = 1 << 30;
+NSAMETA_HD constexpr std::int32_t plain_dsa_sum(std::int32_t a, std::int32_t b, std::int32_t topk) {
+  const std::int32_t from = a < topk ? a : topk;
+  const std::int32_t to = b < topk ? b : topk;
+  const std::int32_t steps = wrap_sub(to, from);
+  const std::int64_t twice = static_cast<std::int64_t>(steps) * wrap_add(wrap_add(from, to), 1);
+  const auto level = static_cast<std::uint32_t>(b) - static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(steps);
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(twice >> 1) + level * static_cast<std::uint32_t>(topk));
 }
 
 // Segments of 256 keys that a length of the paged-MQA schedule has.
@@ -115,6 +123,8 @@ static_assert(dsa(9, sparsity::make(6, 4)) == 7);  // f = 8: min(8, 6) + 1
 static_assert(dsa_sum(3, sparsity::make(8, 1)) == 6 && dsa_sum(10, sparsity::make(8, 1)) == 36 + 16);
 static_assert(dsa_sum(-1, sparsity::make(8, 1)) == 0 && dsa_sum(-3, sparsity::make(8, 1)) == 3);  // -(−1 − 2)
 static_assert(dsa_sum(13, sparsity::make(8, 4)) == 66 + 8 + 9 && dsa_sum(12, sparsity::make(8, 4)) == 66 + 8);
+static_assert(plain_dsa_sum(-3, 13, 8) == dsa_sum(13, sparsity::make(8, 1)) - dsa_sum(-3, sparsity::make(8, 1)));
+static_assert(plain_dsa_sum(9, 13, 8) == 4 * 8 && plain_dsa_sum(3, 5, 8) == 4 + 5);
 static_assert(divider::make(3).divide(0xffffffffU) == 0x55555555U && divider::make(1).divide(7) == 7);
 static_assert(divider::make(7).divide(48) == 6 && divider::make(7).divide(49) == 7);
 static_assert(visible(10, 3, 0, false) == 8 && visible(0, 4, 0, false) == -3 && visible(0, 4, 0, true) == 0);

@@ -67,16 +67,13 @@ struct rt {
   }
   // Highest set bit; -1 when there is none.
   static NSAMETA_DEVICE int last_bit(mask m) { return kWarp - 1 - __clz(static_cast<int>(m)); }
+  // Lowest set bit of a mask that has one.
+  static NSAMETA_DEVICE int first_bit(mask m) { return __ffs(static_cast<int>(m)) - 1; }
 
-  static NSAMETA_DEVICE bool is_aligned8(const void* address) {
-    return reinterpret_cast<std::uintptr_t>(address) % 8 == 0;
+  static NSAMETA_DEVICE bool is_aligned16(const void* address) {
+    return reinterpret_cast<std::uintptr_t>(address) % 16 == 0;
   }
-  // Global memory, aligned to 8 and to 16 bytes.
-  static NSAMETA_DEVICE void load64(const std::int32_t* address, std::int32_t* values) {
-    const int2 v = *reinterpret_cast<const int2*>(address);
-    values[0] = v.x;
-    values[1] = v.y;
-  }
+  // Global memory, aligned to 16 bytes.
   using quad = int4;
   static NSAMETA_DEVICE quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
   // Loads in assembly, which the compiler cannot move behind a branch, where what follows would wait. 0 unless

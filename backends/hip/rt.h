@@ -72,18 +72,14 @@ struct rt {
   }
   // Highest set bit; -1 when there is none.
   static NSAMETA_DEVICE int last_bit(mask m) { return 63 - __clzll(static_cast<long long>(m)); }
+  // Lowest set bit of a mask that has one.
+  static NSAMETA_DEVICE int first_bit(mask m) { return __builtin_ctzll(m); }
 
-  static NSAMETA_DEVICE bool is_aligned8(const void* address) {
-    return reinterpret_cast<std::uintptr_t>(address) % 8 == 0;
+  static NSAMETA_DEVICE bool is_aligned16(const void* address) {
+    return reinterpret_cast<std::uintptr_t>(address) % 16 == 0;
   }
-  using vec2 = std::int32_t __attribute__((ext_vector_type(2)));
   using vec4 = std::int32_t __attribute__((ext_vector_type(4)));
-  // Global memory, aligned to 8 and to 16 bytes.
-  static NSAMETA_DEVICE void load64(const std::int32_t* address, std::int32_t* values) {
-    const vec2 v = *reinterpret_cast<const vec2*>(address);
-    values[0] = v.x;
-    values[1] = v.y;
-  }
+  // Global memory, aligned to 16 bytes.
   using quad = vec4;
   static NSAMETA_DEVICE quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
   // 0 unless `exists`.

@@ -9,6 +9,8 @@ namespace nsameta::simt {
 
 NSAMETA_DEVICE std::int32_t not_negative(std::int32_t x) { return x < 0 ? 0 : x; }
 
+NSAMETA_DEVICE std::int32_t larger(std::int32_t a, std::int32_t b) { return a > b ? a : b; }
+
 NSAMETA_DEVICE std::int32_t smaller(std::int32_t a, std::int32_t b) { return a < b ? a : b; }
 
 // Sum of two values in [0, INT32_MAX], capped there. Associative, so that it may be scanned.

@@ -73,8 +73,8 @@ struct alignas(64) common_params {
   std::uint32_t live_mask;
   std::uint32_t live_bits;
   std::int32_t max_context;
-  std::int32_t requests_per_chunk;  // large kernel
-  std::int32_t max_batch;           // batch, but where num_requests makes that smaller
+  std::int32_t chunk_bits;  // large kernel: of the number of requests in a chunk
+  std::int32_t max_batch;   // batch, but where num_requests makes that smaller
 
   formula::sparsity sparsity;
   std::int32_t num_slices;  // warps that share the tokens of a request (step) or of a group of them (small)
@@ -87,6 +87,7 @@ struct alignas(64) common_params {
   formula::divider width;       // query_width
   std::int32_t topk_plan_clusters;
   std::int32_t topk_plan_threshold;
+  formula::divider work_blocks;  // large kernel: blocks that write lengths and tables
   const std::int32_t* num_requests;
 };
 

@@ -10,8 +10,8 @@ namespace nsameta::simt {
 
 // H200, 2026-11-22, all by graph replay: see docs/BENCHMARKS.md for the figures behind these choices.
 inline constexpr int kMaxGroupRequests = 256;  // small kernel: requests of the whole batch
-inline constexpr int kSegmentItems = 2;        // large kernel: requests of a lane
-inline constexpr int kMaxChunks = 512;         // large kernel: prefix sums in shared memory
+inline constexpr int kLaneRequests = 4;        // large kernel: requests that a lane reads at a time
+inline constexpr int kMaxChunks = 256;         // large kernel: sums in shared memory
 inline constexpr int kNumRoles = 3;            // small kernel: warps of a group that write per-request outputs
 
 // Longest query that the small kernel tells from longer ones: 256 of them still add up below 2^31.
@@ -43,9 +43,9 @@ struct build_metadata_policy {
   bool is_seed_only;
   std::int32_t num_blocks;
   std::int32_t block_threads;
-  std::int32_t num_slices;          // small
-  std::int32_t group_bits;          // small
-  std::int32_t requests_per_chunk;  // large
+  std::int32_t num_slices;  // small
+  std::int32_t group_bits;  // small
+  std::int32_t chunk_bits;  // large
   // Step, and large with tables; see common_params.
   std::int32_t first_plan_block;
   std::int32_t first_length_block;
@@ -63,24 +63,33 @@ inline std::int64_t max_tokens(const nsameta_build_metadata_desc& desc, const bu
   return desc.num_tokens_bound >= 0 ? std::min(tokens, desc.num_tokens_bound) : tokens;
 }
 
+// The least k with 1 << k at least `count`.
+inline std::int32_t bits_for(std::int64_t count) {
+  std::int32_t bits = 0;
+  while ((std::int64_t{1} << bits) < count) ++bits;
+  return bits;
+}
+
 // Any batch and any number of tokens: `tokens` of them, or 0 where no output is per token.
 inline build_metadata_policy choose_large_policy(std::int32_t batch, std::int64_t tokens, int warp_width,
                                                  int num_multiprocessors) {
   build_metadata_policy policy{};
-  const std::int64_t unit = warp_width * kSegmentItems;
-  policy.requests_per_chunk =
-      static_cast<std::int32_t>(unit * std::max<std::int64_t>(1, ceil_div(ceil_div(batch, unit), kMaxChunks)));
+  const std::int64_t unit = warp_width * kLaneRequests;
+  policy.chunk_bits = bits_for(std::max(unit, ceil_div(batch, kMaxChunks)));
   const std::int64_t work = std::max<std::int64_t>(tokens, batch);
-  const std::int64_t tiles = ceil_div(work, 4 * warp_width);
-  // Few tiles: fewer warps, so that what each warp does before its first tile is done less often. H200, 2026-11-22,
-  // seed op: 7.3 -> 5.6 us at 1,024 requests with 8 warps, 7.5 -> 7.3 at 4,096 with 16.
+  const std::int64_t tiles = ceil_div(work, kLaneRequests * warp_width);
+  // Few tiles and chunks: fewer warps, so that what each warp does before its first tile is done less often.
   const std::int64_t tiles_of_multiprocessor = ceil_div(tiles, num_multiprocessors);
+  const std::int64_t chunks = ceil_div(batch, unit);
   const int most_warps = max_large_block(warp_width) / warp_width;
-  const std::int64_t warps =
-      tiles_of_multiprocessor <= 16 ? 8 : std::min(most_warps, tiles_of_multiprocessor <= 64 ? 16 : 32);
-  policy.block_threads = static_cast<std::int32_t>(warps * warp_width);
-  policy.num_blocks =
-      static_cast<std::int32_t>(std::clamp<std::int64_t>(ceil_div(tiles, warps), 1, num_multiprocessors));
+  const std::int64_t wanted = std::max(tiles_of_multiprocessor <= 16   ? 8
+                                       : tiles_of_multiprocessor <= 64 ? 16
+                                                                       : 32,
+                                       chunks <= 64    ? 8
+                                       : chunks <= 128 ? 16
+                                                       : 32);
+  policy.block_threads = static_cast<std::int32_t>(std::min<std::int64_t>(wanted, most_warps) * warp_width);
+  policy.num_blocks = static_cast<std::int32_t>(std::clamp<std::int64_t>(tiles, 1, num_multiprocessors));
   return policy;
 }
 
@@ -156,13 +165,6 @@ inline launch_size measure(const nsameta_build_metadata_desc& desc, const build_
   }
   if (desc.num_tokens_bound >= 0) size.tokens = std::min(size.tokens, desc.num_tokens_bound);
   return size;
-}
-
-// The least k with 1 << k at least `count`.
-inline std::int32_t bits_for(std::int64_t count) {
-  std::int32_t bits = 0;
-  while ((std::int64_t{1} << bits) < count) ++bits;
-  return bits;
 }
 
 // Into how many parts, a power of two, a request's row is divided: enough for `parts`, within `most` for all requests.

@@ -43,7 +43,9 @@ auto launch_lengths(const build_metadata_params& params, const build_metadata_po
 inline void set_policy(common_params& p, const build_metadata_policy& policy) {
   p.num_slices = policy.num_slices;
   p.group_bits = policy.group_bits;
-  p.requests_per_chunk = policy.requests_per_chunk;
+  p.chunk_bits = policy.chunk_bits;
+  p.work_blocks =
+      formula::divider::make(static_cast<std::uint32_t>(std::max(policy.num_blocks - policy.first_length_block, 1)));
   p.first_plan_block = policy.first_plan_block;
   p.first_length_block = policy.first_length_block;
   p.first_copy_block = policy.first_copy_block;

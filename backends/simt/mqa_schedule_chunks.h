@@ -41,17 +41,17 @@ struct mqa_schedule_chunks {
   }
 
   static NSAMETA_DEVICE std::int32_t num_chunks(const params& p) {
-    return p.batch > 0 ? (p.batch - 1) / p.requests_per_chunk + 1 : 0;
+    return p.batch > 0 ? ((p.batch - 1) >> p.chunk_bits) + 1 : 0;
   }
 
   static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t chunks = num_chunks(p);
     NSAMETA_NO_UNROLL
     for (std::int32_t chunk = Rt::warp(); chunk < chunks; chunk += Rt::block_dim() / Rt::kWarp) {
-      const std::int32_t begin = chunk * p.requests_per_chunk;
+      const std::int32_t begin = chunk << p.chunk_bits;
       sums sum{};
       NSAMETA_NO_UNROLL
-      for (std::int32_t i = 0; i < p.requests_per_chunk && begin + i < p.batch; i += Rt::kWarp) {
+      for (std::int32_t i = 0; i < 1 << p.chunk_bits && begin + i < p.batch; i += Rt::kWarp) {
         sum = of_last_lane(scan_requests(p, query_width, begin + i + Rt::lane(), sum).up_to);
       }
       if (Rt::lane() == 0) {
@@ -85,7 +85,7 @@ struct mqa_schedule_chunks {
       return;
     }
     sums before{s.weight_before[chunk], s.first_token[chunk]};
-    std::int32_t first = chunk * p.requests_per_chunk;
+    std::int32_t first = chunk << p.chunk_bits;
     for (;;) {
       const lane_request lane = scan_requests(p, query_width, first + Rt::lane(), before);
       const int owner = Rt::count_bits_below(Rt::ballot(lane.up_to.weight <= target), Rt::kWarp);

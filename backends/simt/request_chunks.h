@@ -1,11 +1,11 @@
 // Sums over the requests of a batch of any size: requests are divided into at most kMaxChunks chunks, and each block
-// sums up all of them by itself.
+// sums up all of them by itself. What lies before a chunk every warp adds up when it asks.
 #pragma once
 
 #include <cstdint>
 
 #include "backends/simt/build_metadata_policy.h"
-#include "backends/simt/segment.h"
+#include "backends/simt/lane_requests.h"
 
 namespace nsameta::simt {
 
@@ -14,97 +14,218 @@ struct half_open {
   std::int32_t end;
 };
 
-// What a launch without prefixes has of the sums.
-struct chunk_total {
-  prefix before_chunk[1];
-  prefix total;
-};
-
-template <class Rt, int kItems, bool kRagged, bool kKeys, bool kExactKeys>
+template <class Rt, bool kRagged, unsigned kSums>
 struct request_chunks {
-  static constexpr int kAhead = 4;  // chunks that a warp has under way
+  static constexpr int kOfLane = kMaxChunks / Rt::kWarp;
   using params = build_metadata_params;
-  using sums = prefix_sum<kRagged, kKeys, kExactKeys>;
-  using seg = segment<Rt, kItems, kRagged, kKeys, kExactKeys>;
+  using sums = prefix_sum<kSums>;
+  using other_sums = prefix_sum<kSums & ~(kTokenSum | kWrappedTokenSum)>;  // than those of tokens
+  using requests = lane_requests<Rt, kRagged, kSums>;
+  static constexpr int kAhead = sums::kHasKeys ? 4 : 8;  // chunks that a warp has under way
   struct smem {
-    prefix before_chunk[kMaxChunks];
-    prefix total;
+    typename sums::template array<kMaxChunks> of_chunk;
   };
 
   // Of this block.
   static NSAMETA_DEVICE std::int32_t num_warps() { return Rt::block_dim() / Rt::kWarp; }
 
   static NSAMETA_DEVICE std::int32_t count(const params& p) {
-    return p.batch > 0 ? (p.batch - 1) / p.requests_per_chunk + 1 : 1;
+    return p.batch > 0 ? ((p.batch - 1) >> p.chunk_bits) + 1 : 1;
   }
 
   static NSAMETA_DEVICE half_open requests_of(const params& p, std::int32_t chunk) {
-    const std::int32_t begin = chunk * p.requests_per_chunk;
-    return {begin, p.batch - begin > p.requests_per_chunk ? begin + p.requests_per_chunk : p.batch};
+    const std::int32_t begin = chunk << p.chunk_bits;
+    return {begin, p.batch - begin > 1 << p.chunk_bits ? begin + (1 << p.chunk_bits) : p.batch};
   }
 
-  // Sum of each chunk to before_chunk, a warp a chunk.
+  // Every thread of the block calls; a barrier has to follow.
   static NSAMETA_DEVICE void sum(smem& s, const params& p, std::int32_t query_width) {
+    const bool is_plain = p.sparsity.kpool == 1 && p.sparsity.topk <= formula::kMaxPlainSum &&
+                          (kRagged || query_width <= formula::kMaxPlainSum);
+    if (requests::are_packed(p) && (!sums::kHasKeys || is_plain)) {
+      sum_chunks<true>(s, p, query_width);
+    } else {
+      sum_chunks<false>(s, p, query_width);
+    }
+    if constexpr (kRagged) {
+      for (std::int32_t i = count(p) + Rt::thread_idx(); i < kMaxChunks; i += Rt::block_dim()) s.of_chunk.tokens[i] = 0;
+    }
+  }
+
+  // A warp has several chunks under way, and adds query lengths without a look at each.
+  // kFast: 16 bytes at a time, and no pools.
+  template <bool kFast>
+  static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
     const std::int32_t chunks = count(p);
     NSAMETA_NO_UNROLL
     for (std::int32_t begin = Rt::warp(); begin < chunks; begin += num_warps() * kAhead) {
       prefix partial[kAhead] = {};
+      std::uint32_t query_bits = 0;
       NSAMETA_NO_UNROLL
-      for (std::int32_t offset = 0; offset < p.requests_per_chunk; offset += seg::kRequests) {
-        request_lengths lengths[kAhead][kItems];
+      for (std::int32_t offset = 0; offset < 1 << p.chunk_bits; offset += requests::kOfWarp) {
+        requests loaded[kAhead];
         NSAMETA_UNROLL
         for (int k = 0; k < kAhead; ++k) {
           const std::int32_t chunk = begin + k * num_warps();
-          const std::int32_t first = chunk < chunks ? chunk * p.requests_per_chunk + offset : p.batch;
-          seg::load(p, first, query_width, false, lengths[k]);
+          if (chunk >= chunks) break;
+          loaded[k] = requests::template load_stored<kFast>(p, (chunk << p.chunk_bits) + offset, query_width);
         }
         NSAMETA_UNROLL
-        for (int k = 0; k < kAhead; ++k) partial[k] = sums::add(partial[k], seg::sum_of_lane(p, lengths[k]));
+        for (int k = 0; k < kAhead; ++k) {
+          if (begin + k * num_warps() >= chunks) break;
+          add_unchecked<kFast>(p, loaded[k], partial[k], query_bits);
+        }
+      }
+      // Each query is so short that a chunk's sum is below 2^31, and none is negative.
+      const bool is_exact = query_bits <= static_cast<std::uint32_t>(INT32_MAX) >> p.chunk_bits;
+      if (kRagged && Rt::any(!is_exact)) {
+        sum_checked(s, p, begin);
+        continue;
       }
       NSAMETA_UNROLL
       for (int k = 0; k < kAhead; ++k) {
         const std::int32_t chunk = begin + k * num_warps();
-        const prefix all = sums::template reduce<Rt>(partial[k]);
-        if (Rt::lane() == 0 && chunk < chunks) s.before_chunk[chunk] = all;
+        if (chunk >= chunks) break;
+        prefix all = other_sums::template reduce<Rt>(partial[k]);
+        if constexpr (kRagged) all.tokens = all.tokens_wrapped = Rt::reduce_add(partial[k].tokens);
+        if (Rt::lane() == 0) s.of_chunk.set(chunk, all);
       }
     }
   }
 
-  // Turns the sums into the sums before each chunk. Called by one warp.
-  static NSAMETA_DEVICE void scan(smem& s, const params& p) {
-    const std::int32_t chunks = count(p);
-    const std::int32_t chunks_of_lane = (chunks + Rt::kWarp - 1) / Rt::kWarp;
-    const std::int32_t first = Rt::lane() * chunks_of_lane;
-    const std::int32_t end = smaller(first + chunks_of_lane, chunks);
-    prefix before{};
-    NSAMETA_NO_UNROLL
-    for (std::int32_t i = first; i < end; ++i) before = sums::add(before, s.before_chunk[i]);
-    const prefix all = sums::template exclusive_scan<Rt>(prefix{}, before);
-    if (Rt::lane() == 0) s.total = all;
-    NSAMETA_NO_UNROLL
-    for (std::int32_t i = first; i < end; ++i) {
-      const prefix mine = s.before_chunk[i];
-      s.before_chunk[i] = before;
-      before = sums::add(before, mine);
+  template <bool kFast>
+  static NSAMETA_DEVICE void add_unchecked(const params& p, const requests& added, prefix& sum,
+                                           std::uint32_t& query_bits) {
+    NSAMETA_UNROLL
+    for (int i = 0; i < kLaneRequests; ++i) {
+      const request_lengths& lengths = added.lengths[i];
+      prefix own{};
+      if constexpr (sums::kHasKeys) {
+        own.keys = lengths.kv;
+        own.sparse_keys =
+            kFast ? plain_sparse_keys_of(p, lengths) : sparse_keys_of(p, {lengths.kv, not_negative(lengths.q)});
+      }
+      const std::int32_t tokens = formula::wrap_add(sum.tokens, lengths.q);
+      sum = other_sums::add(sum, own);
+      if constexpr (!kRagged) continue;
+      sum.tokens = tokens;
+      query_bits |= static_cast<std::uint32_t>(lengths.q);
     }
   }
 
-  // Sums over the requests before one. Called by a warp.
+  // The warp's chunks from `begin` on once more, for queries that are negative or so long that sums have to be capped.
+  static NSAMETA_DEVICE void sum_checked(smem& s, const params& p, std::int32_t begin) {
+    const std::int32_t chunks = count(p);
+    NSAMETA_NO_UNROLL
+    for (int k = 0; k < kAhead; ++k) {
+      const std::int32_t chunk = begin + k * num_warps();
+      if (chunk >= chunks) return;
+      const half_open of_chunk = requests_of(p, chunk);
+      prefix partial{};
+      NSAMETA_NO_UNROLL
+      for (std::int32_t first = of_chunk.begin; first < of_chunk.end; first += requests::kOfWarp) {
+        partial = sums::add(partial, requests::load(p, first, 0).sum(p));
+      }
+      partial = sums::template reduce<Rt>(partial);
+      if (Rt::lane() == 0) s.of_chunk.set(chunk, partial);
+    }
+  }
+
+  // ---- what follows is called by all lanes of a warp ----------------------------------------------------------------
+
+  // Sums over the requests of the chunks before one; of count(p): over all.
+  static NSAMETA_DEVICE prefix before(const smem& s, std::int32_t chunk) {
+    prefix sum{};
+    NSAMETA_UNROLL
+    for (int i = 0; i < kOfLane; ++i) {
+      const std::int32_t other = i * Rt::kWarp + Rt::lane();
+      if (other < chunk) sum = sums::add(sum, s.of_chunk.get(other));
+    }
+    return sums::template reduce<Rt>(sum);
+  }
+
+  // Tokens up to and with each chunk, kOfLane neighbouring chunks a lane.
+  struct token_scan {
+    std::int32_t up_to[kOfLane];
+    std::int32_t total;
+
+    // The chunk that holds token t of a ragged launch, and the tokens before it.
+    struct place {
+      std::int32_t chunk;
+      std::int32_t before;
+    };
+
+    NSAMETA_DEVICE place find(std::int32_t t) const {
+      std::int32_t passed = 0;
+      std::int32_t last_passed = 0;
+      NSAMETA_UNROLL
+      for (int i = 0; i < kOfLane; ++i) {
+        passed += up_to[i] <= t ? 1 : 0;
+        last_passed = up_to[i] <= t ? up_to[i] : last_passed;
+      }
+      const std::int32_t chunk = Rt::reduce_add(passed);
+      const std::int32_t before = Rt::shfl(last_passed, (chunk - 1) / kOfLane);
+      return {chunk, chunk > 0 ? before : 0};
+    }
+  };
+
+  static NSAMETA_DEVICE token_scan scan_tokens(const smem& s) {
+    token_scan scan;
+    const std::int32_t* const of_lane = s.of_chunk.tokens + Rt::lane() * kOfLane;
+    scan.up_to[0] = of_lane[0];
+    NSAMETA_UNROLL
+    for (int i = 1; i < kOfLane; ++i) scan.up_to[i] = saturating_add(scan.up_to[i - 1], of_lane[i]);
+    std::int32_t up_to = scan.up_to[kOfLane - 1];
+    NSAMETA_UNROLL
+    for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
+      const std::int32_t below = Rt::shfl_up(up_to, distance);
+      if (Rt::lane() >= distance) up_to = saturating_add(below, up_to);
+    }
+    scan.total = Rt::shfl(up_to, Rt::kWarp - 1);
+    const std::int32_t of_lanes_below = Rt::shfl_up(up_to, 1);
+    const std::int32_t before_lane = Rt::lane() == 0 ? 0 : of_lanes_below;
+    NSAMETA_UNROLL
+    for (int i = 0; i < kOfLane; ++i) scan.up_to[i] = saturating_add(before_lane, scan.up_to[i]);
+    return scan;
+  }
+
+  // Sums over the requests before one.
   static NSAMETA_DEVICE prefix sums_before(const smem& s, const params& p, std::int32_t query_width,
                                            std::int32_t request) {
-    const std::int32_t chunk = request / p.requests_per_chunk;
-    prefix before = s.before_chunk[chunk];
+    const std::int32_t chunk = request >> p.chunk_bits;
+    prefix sum = before(s, chunk);
     NSAMETA_NO_UNROLL
-    for (std::int32_t first = chunk * p.requests_per_chunk; first < request; first += Rt::kWarp) {
+    for (std::int32_t first = (chunk << p.chunk_bits); first < request; first += Rt::kWarp) {
       const std::int32_t i = first + Rt::lane();
       prefix own{};
       if (i < request) {
         const std::int32_t q = not_negative(kRagged ? load_q(p, i) : query_width);
-        own = summand<kRagged, kKeys>(p, {not_negative(load_kv(p, i)), q});
+        own = sums::summand(p, {not_negative(load_kv(p, i)), q});
       }
-      before = sums::add(before, sums::template reduce<Rt>(own));
+      sum = sums::add(sum, sums::template reduce<Rt>(own));
     }
-    return before;
+    return sum;
+  }
+
+  // The request that token t of a ragged launch belongs to, in a chunk before which there are `tokens_before`.
+  static NSAMETA_DEVICE std::int32_t request_of(const params& p, std::int32_t chunk, std::int32_t tokens_before,
+                                                std::int32_t t) {
+    std::int32_t before = tokens_before;
+    std::int32_t first = (chunk << p.chunk_bits);
+    for (;;) {
+      const std::int32_t request = first + Rt::lane();
+      std::int32_t up_to = request < p.batch ? not_negative(load_q(p, request)) : 0;
+      NSAMETA_UNROLL
+      for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
+        const std::int32_t below = Rt::shfl_up(up_to, distance);
+        if (Rt::lane() >= distance) up_to = saturating_add(below, up_to);
+      }
+      up_to = saturating_add(before, up_to);
+      const int passed = Rt::count_bits_below(Rt::ballot(up_to <= t), Rt::kWarp);
+      if (passed < Rt::kWarp || first + Rt::kWarp >= p.batch) return smaller(first + passed, p.batch - 1);
+      before = Rt::shfl(up_to, Rt::kWarp - 1);
+      first += Rt::kWarp;
+    }
   }
 };
 

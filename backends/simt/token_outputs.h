@@ -103,13 +103,26 @@ struct token_quad {
   std::int32_t t;
   std::int32_t from;
   std::int32_t end;
+  unsigned wide;  // outputs that get 16 bytes at once, one bit each
   std::int32_t request[4];
   request_terms terms[4];
 
+  // Outputs that can, where all four tokens are below `end` and stored.
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE unsigned wide_outputs(const build_metadata_params& p, std::int32_t end) {
+    unsigned wide = 0;
+    NSAMETA_UNROLL
+    for (int k = 0; k < kNumTokenOutputs; ++k) {
+      if ((kOutputs >> k & 1U) != 0 && end <= p.capacity[k] && !is_int64(p, k)) wide |= 1U << k;
+    }
+    return wide & p.is_aligned;
+  }
+
+  // The large kernel's outputs may be more than the cache holds: those stored first leave it first. H200, 2026-11-27,
+  // 65,536 requests of 256 tokens: 36.8 -> 35.8 us; outputs that fit are no slower.
   NSAMETA_DEVICE void store(const build_metadata_params& p, int k, const std::int32_t (&values)[4]) const {
-    const bool is_whole = from <= t && t + 4 <= end && t + 4 <= p.capacity[k];
-    if (is_whole && (p.is_aligned >> k & 1U) != 0 && !is_int64(p, k)) {
-      Rt::store128(p.token_data[k] + t, values[0], values[1], values[2], values[3]);
+    if (is_wide(k)) {
+      Rt::store128_streaming(p.token_data[k] + t, typename Rt::quad{values[0], values[1], values[2], values[3]});
       return;
     }
     NSAMETA_UNROLL
@@ -118,55 +131,39 @@ struct token_quad {
     }
   }
 
+  NSAMETA_DEVICE bool is_wide(int k) const { return (wide >> k & 1U) != 0; }
+
   template <unsigned kOutputs>
-  static NSAMETA_DEVICE bool wants(const build_metadata_params& p, int k, std::int32_t position) {
-    return (kOutputs >> k & 1U) != 0 && p.capacity[k] > position;
+  NSAMETA_DEVICE bool wants(const build_metadata_params& p, int k) const {
+    return (kOutputs >> k & 1U) != 0 && (is_wide(k) || p.capacity[k] > t);
   }
 
   // Output by output, so that few values live at a time.
   template <unsigned kOutputs>
   NSAMETA_DEVICE void store_all(const build_metadata_params& p) const {
-    const bool clamp = p.clamp != 0;
+    const std::int32_t least = p.clamp != 0 ? 0 : INT32_MIN;
     std::int32_t visible[4];
     std::int32_t values[4];
     NSAMETA_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      const std::int32_t x = formula::wrap_add(terms[i].visible_base, t + i);
-      visible[i] = clamp ? not_negative(x) : x;
-    }
-    if (wants<kOutputs>(p, EXPANDED, t)) store(p, EXPANDED, visible);
-    if (wants<kOutputs>(p, SPARSE, t)) {
-      const bool is_pooled = p.sparsity.kpool > 1;  // asked once, not for each token
-      NSAMETA_UNROLL
-      for (int i = 0; i < 4; ++i) values[i] = smaller(visible[i], p.sparsity.topk);
-      NSAMETA_UNROLL
-      for (int i = 0; is_pooled && i < 4; ++i) values[i] = formula::dsa(visible[i], p.sparsity);
-      store(p, SPARSE, values);
-    }
-    if (wants<kOutputs>(p, SPARSE_CU, t)) {
-      NSAMETA_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        const std::int32_t x = formula::wrap_add(terms[i].visible_base, t + i - 1);
-        values[i] = formula::wrap_add(terms[i].sparse_base, formula::dsa_sum_at(x, clamp, p.sparsity));
-      }
-      store(p, SPARSE_CU, values);
-    }
-    if (wants<kOutputs>(p, REQUEST, t)) store(p, REQUEST, request);
-    if (wants<kOutputs>(p, POSITION, t)) {
+    for (int i = 0; i < 4; ++i) visible[i] = larger(formula::wrap_add(terms[i].visible_base, t + i), least);
+    if (wants<kOutputs>(p, EXPANDED)) store(p, EXPANDED, visible);
+    if (wants<kOutputs>(p, SPARSE) || wants<kOutputs>(p, SPARSE_CU)) store_sparse<kOutputs>(p, visible);
+    if (wants<kOutputs>(p, REQUEST)) store(p, REQUEST, request);
+    if (wants<kOutputs>(p, POSITION)) {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) values[i] = formula::wrap_sub(visible[i], 1);
       store(p, POSITION, values);
     }
     NSAMETA_UNROLL
     for (int i = 0; i < 4; ++i) values[i] = terms[i].keys;
-    if (wants<kOutputs>(p, OFFSET, t)) store(p, OFFSET, values);
-    if (wants<kOutputs>(p, KEY_START, t)) store(p, KEY_START, values);
-    if (wants<kOutputs>(p, KEY_END, t)) {
+    if (wants<kOutputs>(p, OFFSET)) store(p, OFFSET, values);
+    if (wants<kOutputs>(p, KEY_START)) store(p, KEY_START, values);
+    if (wants<kOutputs>(p, KEY_END)) {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) values[i] = formula::wrap_add(values[i], visible[i]);
       store(p, KEY_END, values);
     }
-    if (wants<kOutputs>(p, SLOT, t)) {
+    if (wants<kOutputs>(p, SLOT)) {
       NSAMETA_UNROLL
       for (int i = 0; i < 4; ++i) {
         const bool exists = from <= t + i && t + i < end;
@@ -174,6 +171,25 @@ struct token_quad {
       }
       store(p, SLOT, values);
     }
+  }
+
+ private:
+  // From token to token the sum grows by what the token reads, so that only the first needs the closed form.
+  template <unsigned kOutputs>
+  NSAMETA_DEVICE void store_sparse(const build_metadata_params& p, const std::int32_t (&visible)[4]) const {
+    const bool is_pooled = p.sparsity.kpool > 1;  // asked once, not for each token
+    std::int32_t reads[4];
+    NSAMETA_UNROLL
+    for (int i = 0; i < 4; ++i) reads[i] = smaller(visible[i], p.sparsity.topk);
+    NSAMETA_UNROLL
+    for (int i = 0; is_pooled && i < 4; ++i) reads[i] = formula::dsa(visible[i], p.sparsity);
+    if (wants<kOutputs>(p, SPARSE)) store(p, SPARSE, reads);
+    if (!wants<kOutputs>(p, SPARSE_CU)) return;
+    const std::int32_t x = formula::wrap_add(terms[0].visible_base, t - 1);
+    std::int32_t sums[4] = {formula::wrap_add(terms[0].sparse_base, formula::dsa_sum_at(x, p.clamp != 0, p.sparsity))};
+    NSAMETA_UNROLL
+    for (int i = 1; i < 4; ++i) sums[i] = formula::wrap_add(sums[i - 1], reads[i - 1]);
+    store(p, SPARSE_CU, sums);
   }
 };
 

@@ -63,20 +63,13 @@ struct rt {
     return __builtin_popcountll(num_lanes >= kWarp ? m : m & ((mask{1} << num_lanes) - 1U));
   }
   static int last_bit(mask m) { return m == 0 ? -1 : 63 - __builtin_clzll(m); }
+  static int first_bit(mask m) { return __builtin_ctzll(m); }
 
-  static bool is_aligned8(const void* address) { return reinterpret_cast<std::uintptr_t>(address) % 8 == 0; }
-  // Types of such alignment, so that the sanitizer for undefined behaviour sees what a GPU would refuse.
-  struct alignas(8) pair {
-    std::int32_t x, y;
-  };
+  static bool is_aligned16(const void* address) { return reinterpret_cast<std::uintptr_t>(address) % 16 == 0; }
+  // A type of such alignment, so that the sanitizer for undefined behaviour sees what a GPU would refuse.
   struct alignas(16) quad {
     std::int32_t x, y, z, w;
   };
-  static void load64(const std::int32_t* address, std::int32_t* values) {
-    const pair v = *reinterpret_cast<const pair*>(address);
-    values[0] = v.x;
-    values[1] = v.y;
-  }
   static quad load128(const std::int32_t* address) { return *reinterpret_cast<const quad*>(address); }
   static void load128(const std::int32_t* address, std::int32_t* values) {
     const quad v = load128(address);
