@@ -47,10 +47,11 @@ macro(nsameta_add_backend name)
   set_property(GLOBAL APPEND PROPERTY nsameta_summary "${name}: ${summary}")
 endmacro()
 
-# libnsameta_<name>.so from backend.<extension> and one <op>.<extension> per operation of the current folder.
+# libnsameta_<name>.so from backend.<extension>, explain.<extension> and one <op>.<extension> per operation of the current
+# folder.
 function(nsameta_add_backend_module name extension)
   nsameta_op_files(op_files ${CMAKE_CURRENT_SOURCE_DIR} ${extension})
-  add_library(nsameta_${name} MODULE backend.${extension} ${op_files})
+  add_library(nsameta_${name} MODULE backend.${extension} explain.${extension} ${op_files})
   target_link_libraries(nsameta_${name} PRIVATE nsameta_flags)
   nsameta_limit_exports(nsameta_${name})
 endfunction()

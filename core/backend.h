@@ -10,7 +10,7 @@
 #include "nsameta/nsameta.h"
 
 /* Raised whenever this file changes. A table of another version is refused, with both numbers in the reason. */
-#define NSAMETA_BACKEND_ABI_VERSION 3
+#define NSAMETA_BACKEND_ABI_VERSION 4
 #define NSAMETA_BACKEND_ENTRY "nsameta_backend_entry"
 
 #ifdef __cplusplus
@@ -196,6 +196,22 @@ typedef struct nsameta_backend {
 
   /* The operations. */
 #define NSAMETA_OP(name) nsameta_status (*name)(void* state, const nsameta_##name##_desc* desc, void* stream);
+#include "ops.def"
+#undef NSAMETA_OP
+
+  /* What the choices of a context depend on; see nsameta_tunable. All three are NULL where a backend has nothing to
+   * tune. get_tunable with state == NULL tells the defaults of the list that all contexts share. set_tunable gets an
+   * index and a value that are in range. */
+  int32_t (*num_tunables)(void);
+  void (*get_tunable)(const void* state, int32_t tunable_idx, nsameta_tunable* tunable);
+  void (*set_tunable)(void* state, int32_t tunable_idx, int64_t value);
+
+  /* What a run of this descriptor would choose, and why, as lines `key: value` that nsameta_plan_explain describes.
+   * Reads no tensor. Writes at most `size` bytes, the zero at the end among them; *needed: bytes of the whole text.
+   * NULL: cannot tell. */
+#define NSAMETA_OP(name)                                                                                          \
+  nsameta_status (*explain_##name)(const void* state, const nsameta_##name##_desc* desc, char* text, size_t size, \
+                                   size_t* needed);
 #include "ops.def"
 #undef NSAMETA_OP
 } nsameta_backend;

@@ -10,6 +10,7 @@
 #include "dispatch/plan.h"
 #include "dispatch/presets.h"
 #include "dispatch/select.h"
+#include "dispatch/tuning.h"
 
 namespace dispatch = nsameta::dispatch;
 using dispatch::guarded;
@@ -224,6 +225,63 @@ nsameta_status nsameta_plan_run(nsameta_plan* plan, int32_t batch, int64_t num_t
     const dispatch::run_bounds bounds{batch, num_tokens_bound, max_kv_bound};
     const auto status = dispatch::check_bounds(bounds);
     return status == NSAMETA_OK ? plan->run(bounds, stream) : status;
+  });
+}
+
+nsameta_status nsameta_plan_explain(const nsameta_plan* plan, int32_t batch, int64_t num_tokens_bound,
+                                    int64_t max_kv_bound, char* text, size_t size, size_t* needed) {
+  return guarded([&] {
+    if (plan == nullptr) return refuse_null("plan");
+    if (text == nullptr && size > 0) return refuse_null("text");
+    const dispatch::run_bounds bounds{batch, num_tokens_bound, max_kv_bound};
+    const auto status = dispatch::check_bounds(bounds);
+    return status == NSAMETA_OK ? plan->explain(bounds, text, size, needed) : status;
+  });
+}
+
+// ---- tuning ----
+
+int32_t nsameta_context_num_tunables(const nsameta_context* context) {
+  return context == nullptr || context->backend->num_tunables == nullptr ? 0 : context->backend->num_tunables();
+}
+
+nsameta_status nsameta_context_get_tunable(const nsameta_context* context, int32_t tunable_idx,
+                                           nsameta_tunable* tunable) {
+  if (context == nullptr) return refuse_null("context");
+  if (tunable == nullptr) return refuse_null("tunable");
+  const int32_t num_tunables = nsameta_context_num_tunables(context);
+  if (tunable_idx < 0 || tunable_idx >= num_tunables) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "tunable_idx=%d must be in [0, %d), the tunables of backend %s", tunable_idx,
+                num_tunables, context->backend->name);
+  }
+  return guarded([&] {
+    context->backend->get_tunable(context->state, tunable_idx, tunable);
+    return NSAMETA_OK;
+  });
+}
+
+nsameta_status nsameta_context_set_tunable(nsameta_context* context, const char* name, int64_t value) {
+  if (context == nullptr) return refuse_null("context");
+  if (name == nullptr) return refuse_null("name");
+  return guarded([&] { return dispatch::set_tunable(*context->backend, context->state, "", name, value); });
+}
+
+nsameta_status nsameta_get_tuning(int32_t backend_idx, int32_t device_idx, nsameta_tuning* tuning) {
+  return guarded([&] {
+    if (tuning == nullptr) return refuse_null("tuning");
+    nsameta_device_info device{};
+    if (const auto status = nsameta_get_device_info(backend_idx, device_idx, &device); status != NSAMETA_OK) {
+      return status;
+    }
+    const dispatch::backend_entry* backend = nullptr;
+    if (const auto status = dispatch::backend_at(backend_idx, &backend); status != NSAMETA_OK) return status;
+    const dispatch::tuning_file& file = dispatch::process_tuning();
+    const dispatch::tuning_entry* entry = nullptr;
+    const auto status = dispatch::find_tuning(file, *backend->table, device, &entry);
+    if (status != NSAMETA_OK) return status;
+    const size_t num_values = entry == nullptr ? 0 : entry->values.size();
+    *tuning = {file.path.c_str(), entry != nullptr, static_cast<int32_t>(num_values)};
+    return NSAMETA_OK;
   });
 }
 

@@ -7,6 +7,7 @@
 #include "core/status.h"
 #include "core/tensor.h"
 #include "dispatch/select.h"
+#include "dispatch/tuning.h"
 
 nsameta_context::~nsameta_context() {
   if (is_staged() && owner_state != nullptr) owner->destroy(owner_state);
@@ -48,6 +49,8 @@ nsameta_status create_context(nsameta_device device, const char* name, nsameta_c
   if (created->fault_word == nullptr) {
     return fail(NSAMETA_INTERNAL_ERROR, "backend %s: create gave no fault word", created->backend->name);
   }
+  status = apply_process_tuning(*created->backend, id, created->state);
+  if (status != NSAMETA_OK) return status;
   created->owner_state = created->state;
   if (chosen.staged()) {
     created->owner_state = nullptr;

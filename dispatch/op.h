@@ -46,6 +46,7 @@ class staged_run {
     using slot = nsameta_status (*)(void* state, const desc* desc, void* stream);                              \
     static constexpr const char* kName = #name;                                                                \
     static constexpr slot nsameta_backend::* kSlot = &nsameta_backend::name;                                   \
+    static constexpr auto kExplainSlot = &nsameta_backend::explain_##name;                                     \
     [[nodiscard]] static nsameta_status check(const void* caller, nsameta_device device, desc* checked) {      \
       return nsameta::name::check(static_cast<const args*>(caller), device, checked);                          \
     }                                                                                                          \

@@ -1,10 +1,34 @@
 #include "dispatch/plan.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <iterator>
 
+#include "core/text_writer.h"
+
 namespace nsameta::dispatch {
 namespace {
+
+template <class Op>
+nsameta_status explain_run(const nsameta_context& context, const typename Op::desc& bound, const run_bounds& bounds,
+                           char* text, size_t size, size_t* needed) {
+  typename Op::desc desc = bound;
+  if (const auto status = narrow(bound, bounds, &desc); status != NSAMETA_OK) return status;
+  const nsameta_backend& backend = *context.backend;
+  if (backend.*Op::kExplainSlot == nullptr) {
+    return fail(NSAMETA_UNSUPPORTED, "backend %s does not explain %s", backend.name, Op::kName);
+  }
+  text_writer head(text, size);
+  head.line("backend: %s", backend.name);
+  const size_t begin = head.needed() - 1;
+  const size_t used = std::min(begin, size);
+  size_t own = 0;
+  const auto status =
+      (backend.*Op::kExplainSlot)(context.state, &desc, used < size ? text + used : nullptr, size - used, &own);
+  if (status != NSAMETA_OK) return from_backend(backend, status);
+  if (needed != nullptr) *needed = begin + own;
+  return NSAMETA_OK;
+}
 
 template <class Op>
 class direct_plan final : public nsameta_plan {
@@ -18,6 +42,10 @@ class direct_plan final : public nsameta_plan {
     if (status != NSAMETA_OK) return from_backend(*context_.backend, status);
     context_.count_launch();
     return NSAMETA_OK;
+  }
+
+  nsameta_status explain(const run_bounds& bounds, char* text, size_t size, size_t* needed) const override {
+    return explain_run<Op>(context_, bound_, bounds, text, size, needed);
   }
 
  private:
@@ -38,6 +66,10 @@ class staged_plan final : public nsameta_plan {
     const auto status = staged_->run(context_, desc_, stream);
     if (status == NSAMETA_OK) context_.count_launch();
     return status;
+  }
+
+  nsameta_status explain(const run_bounds& bounds, char* text, size_t size, size_t* needed) const override {
+    return explain_run<Op>(context_, bound_, bounds, text, size, needed);
   }
 
  private:

@@ -11,6 +11,9 @@ struct nsameta_plan {
   nsameta_plan& operator=(const nsameta_plan&) = delete;
   virtual ~nsameta_plan() = default;
   [[nodiscard]] virtual nsameta_status run(const nsameta::dispatch::run_bounds& bounds, void* stream) = 0;
+  // What nsameta_plan_explain says.
+  [[nodiscard]] virtual nsameta_status explain(const nsameta::dispatch::run_bounds& bounds, char* text, size_t size,
+                                               size_t* needed) const = 0;
 };
 
 namespace nsameta::dispatch {

@@ -44,6 +44,10 @@ const char* missing_slot(const nsameta_backend& table) {
   NSAMETA_REQUIRE_SLOT(is_capturing);
   NSAMETA_REQUIRE_SLOT(stream_create);
   NSAMETA_REQUIRE_SLOT(stream_destroy);
+  if (table.num_tunables != nullptr) {
+    NSAMETA_REQUIRE_SLOT(get_tunable);
+    NSAMETA_REQUIRE_SLOT(set_tunable);
+  }
 #undef NSAMETA_REQUIRE_SLOT
   return nullptr;
 }

@@ -19,10 +19,11 @@ std::optional<bool> parse_boolean(const std::string& value) {
   return std::nullopt;
 }
 
-settings parse_settings(const char* backend, const char* triton, const char* backend_dir) {
+settings parse_settings(const char* backend, const char* triton, const char* backend_dir, const char* tuning) {
   settings parsed;
   if (backend != nullptr && std::string_view(backend) != "auto") parsed.backend = backend;
   if (backend_dir != nullptr) parsed.backend_dir = backend_dir;
+  if (tuning != nullptr) parsed.tuning = tuning;
   if (triton != nullptr) {
     parsed.triton = triton;
     const std::optional<bool> allowed = parse_boolean(parsed.triton);
@@ -36,8 +37,8 @@ settings parse_settings(const char* backend, const char* triton, const char* bac
 }
 
 const settings& process_settings() {
-  static const settings frozen =
-      parse_settings(std::getenv(kBackendVariable), std::getenv(kTritonVariable), std::getenv(kBackendDirVariable));
+  static const settings frozen = parse_settings(std::getenv(kBackendVariable), std::getenv(kTritonVariable),
+                                                std::getenv(kBackendDirVariable), std::getenv(kTuningVariable));
   return frozen;
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "backends/cpu/state.h"
+#include "backends/cpu/tunables.h"
 
 namespace nsameta::cpu {
 
@@ -156,6 +157,27 @@ nsameta_status graph_launch(void*, void*, void*) { return no_graphs(); }
 
 void graph_destroy(void*, void*) {}
 
+const policy& policy_of(const void* state) {
+  static const policy usual = default_policy();
+  return state == nullptr ? usual : static_cast<const context_state*>(state)->policy;
+}
+
+void get_tunable_of(const void* state, int32_t tunable_idx, nsameta_tunable* tunable) {
+  get_tunable(policy_of(state), tunable_idx, tunable);
+}
+
+void set_tunable_of(void* state, int32_t tunable_idx, int64_t value) {
+  set_tunable(&static_cast<context_state*>(state)->policy, tunable_idx, value);
+}
+
+template <class Desc>
+nsameta_status explain_to(const void* state, const Desc* desc, char* data, size_t size, size_t* needed) {
+  text_writer text(data, size);
+  explain(*desc, policy_of(state), &text);
+  *needed = text.needed();
+  return NSAMETA_OK;
+}
+
 constexpr nsameta_backend kBackend = {
     .abi_version = NSAMETA_BACKEND_ABI_VERSION,
     .struct_size = sizeof(nsameta_backend),
@@ -181,6 +203,12 @@ constexpr nsameta_backend kBackend = {
     .graph_launch = graph_launch,
     .graph_destroy = graph_destroy,
 #define NSAMETA_OP(name) .name = guarded<name, void*, const nsameta_##name##_desc*, void*>,
+#include "core/ops.def"
+#undef NSAMETA_OP
+    .num_tunables = num_tunables,
+    .get_tunable = get_tunable_of,
+    .set_tunable = set_tunable_of,
+#define NSAMETA_OP(name) .explain_##name = explain_to<nsameta_##name##_desc>,
 #include "core/ops.def"
 #undef NSAMETA_OP
 };

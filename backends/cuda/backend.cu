@@ -38,7 +38,9 @@ nsameta_backend make_table() {
   nsameta_backend table = backend::make_table("cuda", 300, probe);
   table.num_device_types = 1;
   table.device_types[0] = NSAMETA_DEVICE_CUDA;
-#define NSAMETA_OP(name) table.name = name;
+#define NSAMETA_OP(name) \
+  table.name = name;     \
+  table.explain_##name = explain_##name;
 #include "core/ops.def"
 #undef NSAMETA_OP
   return table;

@@ -70,7 +70,10 @@ struct api {
 
 using backend = simt::gpu_backend<api>;
 
-#define NSAMETA_OP(name) nsameta_status name(void* state, const nsameta_##name##_desc* desc, void* stream);
+#define NSAMETA_OP(name)                                                                                            \
+  nsameta_status name(void* state, const nsameta_##name##_desc* desc, void* stream);                                \
+  nsameta_status explain_##name(const void* state, const nsameta_##name##_desc* desc, char* text, std::size_t size, \
+                                std::size_t* needed);
 #include "core/ops.def"
 #undef NSAMETA_OP
 

@@ -19,7 +19,9 @@ nsameta_backend make_table() {
   table.num_device_types = 2;
   table.device_types[0] = NSAMETA_DEVICE_ROCM;
   table.device_types[1] = NSAMETA_DEVICE_CUDA;
-#define NSAMETA_OP(name) table.name = name;
+#define NSAMETA_OP(name) \
+  table.name = name;     \
+  table.explain_##name = explain_##name;
 #include "core/ops.def"
 #undef NSAMETA_OP
   return table;

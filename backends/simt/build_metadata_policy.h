@@ -1,10 +1,13 @@
-// How a launch of build_metadata is shaped, by batch and by how many tokens there can be.
+// How a launch of build_metadata is shaped, by batch and by how many tokens there can be. The thresholds are those of
+// tunables.def; a Rules (rules.h) knows their values, and may tell what was compared.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "backends/simt/build_metadata_params.h"
+#include "backends/simt/rules.h"
 
 namespace nsameta::simt {
 
@@ -26,14 +29,11 @@ inline constexpr int kMaxStepRequests = 256;
 inline constexpr int kMaxStepBlock = 256;
 inline constexpr int kNumLengthRoles = 4;  // warps of a request
 inline constexpr int kNumSumBlocks = 2;    // plain steps
-// Tokens that a warp per request and a few more may write, tails included, before the large kernel takes over.
-inline constexpr std::int64_t kStepTokensOfMultiprocessor = 1024;
-// Contexts up to this long are copied by small blocks where the batch is small.
-inline constexpr std::int64_t kShortColumns = 8192;
-
-// Parts of a request's row, and copy blocks of a launch whose contexts have a bound.
-inline constexpr std::int64_t kMaxSlices = 64;
-inline constexpr std::int64_t kMaxCopyBlocks = 8192;
+static_assert(describe(tunable::small_requests).most <= kMaxGroupRequests);
+static_assert(describe(tunable::step_requests).most <= kMaxStepRequests);
+static_assert(describe(tunable::page_threads).most <= kMaxStepBlock);
+// A schedule block has a thread for each request.
+static_assert(describe(tunable::short_requests).most <= kMaxStepBlock / 2);
 
 struct build_metadata_policy {
   bool is_small;
@@ -64,15 +64,14 @@ inline std::int64_t max_tokens(const nsameta_build_metadata_desc& desc, const bu
 }
 
 // The least k with 1 << k at least `count`.
-inline std::int32_t bits_for(std::int64_t count) {
-  std::int32_t bits = 0;
-  while ((std::int64_t{1} << bits) < count) ++bits;
-  return bits;
+constexpr std::int32_t bits_for(std::int64_t count) {
+  return count <= 1 ? 0 : static_cast<std::int32_t>(std::bit_width(static_cast<std::uint64_t>(count - 1)));
 }
 
 // Any batch and any number of tokens: `tokens` of them, or 0 where no output is per token.
-inline build_metadata_policy choose_large_policy(std::int32_t batch, std::int64_t tokens, int warp_width,
-                                                 int num_multiprocessors) {
+template <class Rules>
+build_metadata_policy choose_large_policy(const Rules& rules, std::int32_t batch, std::int64_t tokens, int warp_width,
+                                          int num_multiprocessors) {
   build_metadata_policy policy{};
   const std::int64_t unit = warp_width * kLaneRequests;
   policy.chunk_bits = bits_for(std::max(unit, ceil_div(batch, kMaxChunks)));
@@ -80,35 +79,35 @@ inline build_metadata_policy choose_large_policy(std::int32_t batch, std::int64_
   const std::int64_t tiles = ceil_div(work, kLaneRequests * warp_width);
   // Few tiles and chunks: fewer warps, so that what each warp does before its first tile is done less often.
   const std::int64_t tiles_of_multiprocessor = ceil_div(tiles, num_multiprocessors);
-  const std::int64_t chunks = ceil_div(batch, unit);
   const int most_warps = max_large_block(warp_width) / warp_width;
-  const std::int64_t wanted = std::max(tiles_of_multiprocessor <= 16   ? 8
-                                       : tiles_of_multiprocessor <= 64 ? 16
-                                                                       : 32,
-                                       chunks <= 64    ? 8
-                                       : chunks <= 128 ? 16
-                                                       : 32);
-  policy.block_threads = static_cast<std::int32_t>(std::min<std::int64_t>(wanted, most_warps) * warp_width);
+  const auto choose_warps = [&](const char* what, std::int64_t count, tunable up_to_8, tunable up_to_16) {
+    return rules.at_most(what, count, up_to_8) ? 8 : rules.at_most(what, count, up_to_16) ? 16 : 32;
+  };
+  const int wanted = std::max(choose_warps("tiles_per_sm", tiles_of_multiprocessor, tunable::large_tiles_of_8_warps,
+                                           tunable::large_tiles_of_16_warps),
+                              choose_warps("pieces", ceil_div(batch, unit), tunable::large_pieces_of_8_warps,
+                                           tunable::large_pieces_of_16_warps));
+  policy.block_threads = std::min(wanted, most_warps) * warp_width;
   policy.num_blocks = static_cast<std::int32_t>(std::clamp<std::int64_t>(tiles, 1, num_multiprocessors));
   return policy;
 }
 
-inline build_metadata_policy choose_length_policy(const nsameta_build_metadata_desc& desc,
-                                                  const build_metadata_params& p, int warp_width,
-                                                  int num_multiprocessors) {
+template <class Rules>
+build_metadata_policy choose_length_policy(const Rules& rules, const nsameta_build_metadata_desc& desc,
+                                           const build_metadata_params& p, int warp_width, int num_multiprocessors) {
   const std::int64_t tokens = max_tokens(desc, p);
   build_metadata_policy policy{};
   policy.is_seed_only = is_seed_only(p);
-  // Up to 8 tokens a thread; from there wide stores pay for the second barrier.
-  policy.is_small = p.batch <= kMaxGroupRequests && p.max_token_capacity <= kMaxSmallQuery &&
-                    tokens <= std::int64_t{num_multiprocessors} * 1024;
+  policy.is_small = rules.at_most("batch", p.batch, tunable::small_requests) &&
+                    rules.holds("capacities_fit", p.max_token_capacity <= kMaxSmallQuery) &&
+                    rules.at_most("tokens", tokens, tunable::small_tokens_per_sm, num_multiprocessors);
   if (policy.is_small) {
     while (p.batch > warp_width << policy.group_bits) ++policy.group_bits;
     const std::int64_t groups = std::int64_t{1} << policy.group_bits;
     // As many as an average request has tokens, so that short requests take one step; more where whole warps write.
-    const std::int64_t of_request = std::min<std::int64_t>(16, ceil_div(tokens, std::max(p.batch, 1)));
+    const std::int64_t of_request = std::min(rules[tunable::small_slices], ceil_div(tokens, std::max(p.batch, 1)));
     const int parts = wants_keys(p) ? 3 : 1;
-    const std::int64_t most = 2 * num_multiprocessors / (groups * parts);
+    const std::int64_t most = rules[tunable::small_warps_per_sm] * num_multiprocessors / (groups * parts);
     const std::int64_t of_group = std::min(ceil_div(tokens, groups * warp_width), most);
     const std::int64_t slices = std::max<std::int64_t>({of_request, of_group, 1});
     policy.num_slices = static_cast<std::int32_t>(p.max_token_capacity > 0 ? slices : 0);
@@ -118,7 +117,7 @@ inline build_metadata_policy choose_length_policy(const nsameta_build_metadata_d
     return policy;
   }
   const bool is_seed_only = policy.is_seed_only;
-  policy = choose_large_policy(p.batch, p.max_token_capacity > 0 ? tokens : 0, warp_width, num_multiprocessors);
+  policy = choose_large_policy(rules, p.batch, p.max_token_capacity > 0 ? tokens : 0, warp_width, num_multiprocessors);
   policy.is_seed_only = is_seed_only;
   return policy;
 }
@@ -168,8 +167,9 @@ inline launch_size measure(const nsameta_build_metadata_desc& desc, const build_
 }
 
 // Into how many parts, a power of two, a request's row is divided: enough for `parts`, within `most` for all requests.
-inline std::int32_t choose_slice_bits(std::int64_t parts, std::int64_t most, std::int32_t batch) {
-  std::int32_t bits = bits_for(std::min<std::int64_t>(parts, kMaxSlices));
+template <class Rules>
+std::int32_t choose_slice_bits(const Rules& rules, std::int64_t parts, std::int64_t most, std::int32_t batch) {
+  std::int32_t bits = bits_for(std::min(parts, rules[tunable::slices_of_row]));
   while (bits > 0 && (std::int64_t{batch} << bits) > most) --bits;
   return bits;
 }
@@ -184,96 +184,109 @@ inline build_metadata_policy begin_step_policy(const launch_size& size, std::int
   return policy;
 }
 
-inline build_metadata_policy choose_step_policy(const nsameta_build_metadata_desc& desc, const launch_size& size,
-                                                int warp_width, int num_multiprocessors) {
+// Whether the batch is small and its contexts are short.
+template <class Rules>
+bool is_short(const Rules& rules, const nsameta_build_metadata_desc& desc, const launch_size& size) {
+  return rules.at_most("batch", desc.batch, tunable::short_requests) &&
+         rules.at_most("columns", size.columns, tunable::short_columns);
+}
+
+template <class Rules>
+build_metadata_policy choose_step_policy(const Rules& rules, const nsameta_build_metadata_desc& desc,
+                                         const launch_size& size, int warp_width, int num_multiprocessors) {
   const std::int32_t batch = std::max(desc.batch, 1);
-  const bool has_small_blocks = batch <= 64 && size.columns <= kShortColumns;
+  const bool has_small_blocks = is_short(rules, desc, size);
   build_metadata_policy policy = begin_step_policy(size, has_small_blocks ? kMaxStepBlock / 2 : kMaxStepBlock);
   policy.group_bits = bits_for(ceil_div(std::int64_t{batch} * kNumLengthRoles, policy.block_threads / warp_width));
-  const std::int64_t most_slices = std::max(2 * num_multiprocessors >> policy.group_bits, 1);
+  const std::int64_t most_slices =
+      std::max<std::int64_t>(rules[tunable::step_slices_per_sm] * num_multiprocessors >> policy.group_bits, 1);
   policy.num_slices = static_cast<std::int32_t>(
       std::clamp<std::int64_t>(ceil_div(size.tokens, std::int64_t{batch} * warp_width), 1, most_slices));
   policy.first_copy_block = policy.first_length_block + (policy.num_slices << policy.group_bits);
   // With a bound and several rows a request, each thread has a piece or two and is done; without one, idle blocks would
-  // cost more than that saves, and with one row they have too little to do. H200, 2026-11-24: verify (64, 128K) 43.0 ->
-  // 36.0 us with 64 slices instead of 8, decode (64, 128K) 13.5 -> 15.7.
-  const bool has_many_blocks = desc.max_kv_bound >= 0 && desc.tables_by_token != 0;
-  const std::int64_t most_blocks = has_many_blocks ? kMaxCopyBlocks : 4 * num_multiprocessors;
-  const int pieces_of_thread = has_small_blocks ? 1 : 2;
+  // cost more than that saves, and with one row they have too little to do.
+  const bool has_many_blocks = rules.holds("many_blocks", desc.max_kv_bound >= 0 && desc.tables_by_token != 0);
+  const std::int64_t most_blocks =
+      has_many_blocks ? rules[tunable::copy_blocks] : rules[tunable::copy_blocks_per_sm] * num_multiprocessors;
+  const std::int64_t pieces_of_thread = has_small_blocks ? 1 : rules[tunable::pieces_of_thread];
   policy.slice_bits =
-      choose_slice_bits(ceil_div(size.pieces, pieces_of_thread * policy.block_threads), most_blocks, batch);
+      choose_slice_bits(rules, ceil_div(size.pieces, pieces_of_thread * policy.block_threads), most_blocks, batch);
   policy.num_blocks = policy.first_copy_block + (size.has_copies ? desc.batch << policy.slice_bits : 0);
   return policy;
 }
 
 // Whether the copy engine shall move the rows of a plain step. It needs some pieces a block before it is ahead of
-// stores from registers: H200, 2026-11-27, verify (64, 128K) 35.1 -> 33.3 us, decode (64, 128K) 11.6 -> 10.4, one
-// request of 128K among 31 of 1K 3.4 -> 3.1; but verify (32, 64K) 7.5 -> 7.9, decode (32, 64K) 3.4 -> 3.8.
-inline bool is_bulk_step(const nsameta_build_metadata_desc& desc, const launch_size& size, const output_params& set,
-                         int num_multiprocessors) {
-  constexpr std::int64_t kLeastColumnsOfBlock = 24 << 10;
+// stores from registers.
+template <class Rules>
+bool is_bulk_step(const Rules& rules, const nsameta_build_metadata_desc& desc, const launch_size& size,
+                  const output_params& set, int num_multiprocessors) {
   const std::int64_t columns = std::int64_t{desc.batch} * size.columns;
   const std::int64_t page_columns = std::int64_t{set.page_table.num_columns} << desc.page_shift;
   const bool pages_are_within = page_columns - (std::int64_t{1} << desc.page_shift) < set.slots_table.num_columns;
-  return desc.max_kv_bound >= 0 && size.columns > kShortColumns && set.slots_table.data != nullptr &&
-         pages_are_within && columns >= kLeastColumnsOfBlock * num_multiprocessors && columns < INT32_MAX;
+  const bool is_possible = desc.max_kv_bound >= 0 && set.slots_table.data != nullptr && pages_are_within;
+  return rules.holds("bulk_form", is_possible && columns < INT32_MAX) &&
+         rules.more_than("columns", size.columns, tunable::short_columns) &&
+         rules.at_least("all_columns", columns, tunable::bulk_columns_per_sm, num_multiprocessors);
 }
 
 // Bits of the number of threads that copy a request's rows.
-inline std::int32_t choose_thread_bits(const nsameta_build_metadata_desc& desc, const launch_size& size,
-                                       bool has_slots_table, int num_multiprocessors) {
-  const std::int32_t bits_of_block = bits_for(kMaxStepBlock);
-  if (!has_slots_table) {
-    // A page a thread, up to two blocks a multiprocessor; rounded as below. H200, 2026-11-27: (32, 64K) with four
-    // blocks a request 1.84 us, with two or eight 1.98 and 2.03; (64, 128K) with four 2.49, with eight 2.72.
-    constexpr std::int32_t kLeastBits = 7;
-    std::int32_t bits =
-        std::clamp(bits_for(size.pieces - size.pieces / 16), kLeastBits, bits_of_block + bits_for(kMaxSlices));
-    while (bits > kLeastBits &&
-           std::int64_t{desc.batch} << bits > std::int64_t{2} * num_multiprocessors * kMaxStepBlock)
-      --bits;
+template <class Rules>
+std::int32_t choose_thread_bits(const Rules& rules, const nsameta_build_metadata_desc& desc, const launch_size& size,
+                                bool has_slots_table, int num_multiprocessors) {
+  constexpr std::int32_t kBlockBits = bits_for(kMaxStepBlock);
+  if (rules.holds("pages_alone", !has_slots_table)) {
+    // A page a thread, within so many blocks a multiprocessor; rounded as below.
+    const std::int32_t least_bits = bits_for(rules[tunable::page_threads]);
+    const std::int32_t most_bits = kBlockBits + bits_for(rules[tunable::slices_of_row]);
+    const std::int64_t most_threads = rules[tunable::page_blocks_per_sm] * num_multiprocessors * kMaxStepBlock;
+    std::int32_t bits = std::clamp(bits_for(size.pieces - size.pieces / 16), least_bits, most_bits);
+    while (bits > least_bits && std::int64_t{desc.batch} << bits > most_threads) --bits;
     return bits;
   }
-  // H100, 2026-11-26, verify: a piece a thread instead of two (32, 4K) 2.01 -> 1.86 us, (256, 4K) 5.66 -> 5.74.
-  // Rounded, since a bound is often a power of two and a few tokens, which are not worth twice the blocks. Without a
-  // bound, four blocks a multiprocessor cost 0.3 us at (32, 4K) and save 4 at (64, 128K), beside one.
-  const bool is_short = desc.batch <= 64 && size.columns <= kShortColumns;
-  const std::int64_t pieces_of_block = std::int64_t{is_short ? 1 : 2} * kMaxStepBlock;
-  const std::int64_t most_blocks = desc.max_kv_bound >= 0 ? kMaxCopyBlocks : 4 * num_multiprocessors;
-  return bits_of_block +
-         choose_slice_bits((size.pieces + pieces_of_block / 2) / pieces_of_block, most_blocks, desc.batch);
+  // Rounded, since a bound is often a power of two and a few tokens, which are not worth twice the blocks.
+  const std::int64_t pieces_of_thread = is_short(rules, desc, size) ? 1 : rules[tunable::pieces_of_thread];
+  const std::int64_t pieces_of_block = pieces_of_thread * kMaxStepBlock;
+  const std::int64_t most_blocks = rules.holds("has_kv_bound", desc.max_kv_bound >= 0)
+                                       ? rules[tunable::copy_blocks]
+                                       : rules[tunable::copy_blocks_per_sm] * num_multiprocessors;
+  return kBlockBits +
+         choose_slice_bits(rules, (size.pieces + pieces_of_block / 2) / pieces_of_block, most_blocks, desc.batch);
 }
 
 // A step that is_plain_step.
-inline build_metadata_policy choose_plain_policy(const nsameta_build_metadata_desc& desc, const launch_size& size,
-                                                 const output_params& set, bool has_bulk_copies,
-                                                 int num_multiprocessors) {
+template <class Rules>
+build_metadata_policy choose_plain_policy(const Rules& rules, const nsameta_build_metadata_desc& desc,
+                                          const launch_size& size, const output_params& set, bool has_bulk_copies,
+                                          int num_multiprocessors) {
   build_metadata_policy policy = begin_step_policy(size, kMaxStepBlock);
   policy.is_plain = true;
   const std::int64_t num_tokens = std::int64_t{desc.batch} * desc.query_width;
   const auto token_blocks = static_cast<std::int32_t>(ceil_div(num_tokens, policy.block_threads));
   policy.first_copy_block = policy.first_length_block + kNumSumBlocks + token_blocks;
-  policy.is_bulk = has_bulk_copies && is_bulk_step(desc, size, set, num_multiprocessors);
+  policy.is_bulk =
+      rules.holds("copy_engine", has_bulk_copies) && is_bulk_step(rules, desc, size, set, num_multiprocessors);
   if (policy.is_bulk) {
     // One a multiprocessor, since each takes most of its shared memory.
     policy.num_blocks = std::max(num_multiprocessors, policy.first_copy_block + num_multiprocessors / 2);
     return policy;
   }
-  policy.thread_bits = choose_thread_bits(desc, size, set.slots_table.data != nullptr, num_multiprocessors);
+  policy.thread_bits = choose_thread_bits(rules, desc, size, set.slots_table.data != nullptr, num_multiprocessors);
   const std::int64_t threads = std::int64_t{desc.batch} << policy.thread_bits;
   policy.num_blocks = policy.first_copy_block + static_cast<std::int32_t>(ceil_div(threads, policy.block_threads));
   return policy;
 }
 
 // The large kernel with its blocks for schedule and plan before the others.
-inline build_metadata_policy add_tables(build_metadata_policy policy, const nsameta_build_metadata_desc& desc,
-                                        const launch_size& size, int warp_width, int num_multiprocessors) {
+template <class Rules>
+build_metadata_policy add_tables(const Rules& rules, build_metadata_policy policy,
+                                 const nsameta_build_metadata_desc& desc, const launch_size& size, int warp_width,
+                                 int num_multiprocessors) {
   policy.is_small = policy.is_seed_only = false;
   if (size.has_copies) {
     policy.block_threads = max_large_block(warp_width);
     policy.num_blocks = num_multiprocessors;
     const std::int64_t warps = std::int64_t{num_multiprocessors} * policy.block_threads / warp_width;
-    policy.slice_bits = choose_slice_bits(ceil_div(size.pieces, warp_width), warps, std::max(desc.batch, 1));
+    policy.slice_bits = choose_slice_bits(rules, ceil_div(size.pieces, warp_width), warps, std::max(desc.batch, 1));
   }
   policy.first_plan_block = size.max_sms > 0 ? 1 : 0;
   policy.first_length_block = policy.first_plan_block + (size.has_plan ? 1 : 0);

@@ -12,6 +12,7 @@
 
 #include "backends/simt/gpu_state.h"
 #include "core/backend.h"
+#include "core/text_writer.h"
 
 namespace nsameta::simt {
 
@@ -56,7 +57,7 @@ struct gpu_backend {
     int previous_ = -1;
   };
 
-  static const gpu_state& of(void* opaque) { return *static_cast<const gpu_state*>(opaque); }
+  static const gpu_state& of(const void* opaque) { return *static_cast<const gpu_state*>(opaque); }
 
   static nsameta_status device_info(std::int32_t device_idx, nsameta_device_info* info) {
     typename Api::properties properties;
@@ -87,6 +88,7 @@ struct gpu_backend {
     state.device_id = device_id;
     if (const auto status = read_attributes(&state); status != NSAMETA_OK) return status;
     state.has_bulk_copies = Api::has_bulk_copies(device_id);
+    state.tuning = default_tunables();
     void* word = nullptr;
     if (const auto status = check(Api::host_alloc(&word, sizeof(std::uint64_t)), "pinned memory for the fault word");
         status != NSAMETA_OK) {
@@ -194,6 +196,40 @@ struct gpu_backend {
     (void)Api::graph_exec_destroy(static_cast<typename Api::graph_exec>(graph));
   }
 
+  static std::int32_t num_tunables() { return kNumTunables; }
+
+  static void get_tunable(const void* opaque, std::int32_t tunable_idx, nsameta_tunable* tunable) {
+    const tunable_description& of_list = kTunables[tunable_idx];
+    const auto* const state = static_cast<const gpu_state*>(opaque);
+    *tunable = {of_list.name,
+                of_list.decides,
+                of_list.measured,
+                state == nullptr ? of_list.default_value : state->tuning.values[tunable_idx],
+                of_list.default_value,
+                of_list.least,
+                of_list.most,
+                of_list.op,
+                0};
+  }
+
+  static void set_tunable(void* opaque, std::int32_t tunable_idx, std::int64_t value) {
+    static_cast<gpu_state*>(opaque)->tuning.values[tunable_idx] = static_cast<std::int32_t>(value);
+  }
+
+  // An explain_<op> of the table, by the launch_<op>.h of the operation.
+  template <class Rt, class Desc>
+  static nsameta_status explain(const void* opaque, const Desc* desc, char* data, std::size_t size,
+                                std::size_t* needed) {
+    text_writer text(data, size);
+    try {
+      explain_launch(Rt{}, *desc, of(opaque), &text);
+    } catch (const std::bad_alloc&) {
+      return fail(NSAMETA_OUT_OF_MEMORY, "out of host memory");
+    }
+    *needed = text.needed();
+    return NSAMETA_OK;
+  }
+
   // The table without its operations.
   static nsameta_backend make_table(const char* name, std::int32_t priority,
                                     nsameta_status (*probe)(std::int32_t* num_devices)) {
@@ -219,6 +255,9 @@ struct gpu_backend {
     table.graph_end = graph_end;
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
+    table.num_tunables = num_tunables;
+    table.get_tunable = get_tunable;
+    table.set_tunable = set_tunable;
     return table;
   }
 };

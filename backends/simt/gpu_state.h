@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "backends/simt/tunables.h"
+
 namespace nsameta::simt {
 
 // One context of a GPU backend.
@@ -11,6 +13,7 @@ struct gpu_state {
   int warp_width;
   bool has_bulk_copies;       // Rt::pipe works on the device
   std::uint64_t* fault_word;  // pinned, and mapped for the device
+  tunable_values tuning;
 };
 
 }  // namespace nsameta::simt

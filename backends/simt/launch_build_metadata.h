@@ -8,6 +8,7 @@
 #include "backends/simt/build_metadata_policy.h"
 #include "backends/simt/build_metadata_small.h"
 #include "backends/simt/build_metadata_step.h"
+#include "backends/simt/explaining_launcher.h"
 #include "backends/simt/gpu_state.h"
 #include "backends/simt/output_sets.h"
 
@@ -104,39 +105,67 @@ auto launch_tables(const build_metadata_sets& all, int num_sets, const build_met
 
 // ---- all ------------------------------------------------------------------------------------------------------------
 
-template <class Rt, class Launcher>
-auto launch_all(const nsameta_build_metadata_desc& desc, const common_params& common, const gpu_state& state,
-                Launcher launch) {
+template <class Rules>
+bool is_step_launch(const Rules& rules, const nsameta_build_metadata_desc& desc, const launch_size& size,
+                    int num_multiprocessors) {
+  return rules.at_most("batch", desc.batch, tunable::step_requests) &&
+         rules.at_most("tokens", size.tokens, tunable::step_tokens_per_sm, num_multiprocessors) &&
+         rules.holds("capacities_fit", size.token_capacity <= kMaxSmallQuery && size.token_rows <= kMaxSmallQuery) &&
+         (desc.tail == NSAMETA_TAIL_KEEP ||
+          rules.at_most("token_capacity", size.token_capacity, tunable::step_tokens_per_sm, num_multiprocessors));
+}
+
+inline void tell(const silent_rules&, const build_metadata_policy&) {}
+
+inline void tell(const told_rules& rules, const build_metadata_policy& policy) {
+  text_writer& text = rules.text();
+#define NSAMETA_TELL(field) text.line(#field ": %d", static_cast<int>(policy.field))
+  NSAMETA_TELL(num_slices);
+  NSAMETA_TELL(group_bits);
+  NSAMETA_TELL(requests_per_chunk);
+  NSAMETA_TELL(first_plan_block);
+  NSAMETA_TELL(first_length_block);
+  NSAMETA_TELL(first_copy_block);
+  NSAMETA_TELL(slice_bits);
+  NSAMETA_TELL(thread_bits);
+#undef NSAMETA_TELL
+}
+
+template <class Rt, class Rules, class Launcher>
+auto launch_all(const Rules& rules, const nsameta_build_metadata_desc& desc, const common_params& common,
+                const gpu_state& state, Launcher launch) {
   const int num_multiprocessors = state.num_multiprocessors;
   build_metadata_sets all;
   all.common = common;
   for (int i = 0; i < desc.num_sets; ++i) all.sets[i] = make_output_params(desc, desc.sets[i], state.fault_word);
   const launch_size size = measure(desc, all);
-  const std::int64_t most_tokens = num_multiprocessors * kStepTokensOfMultiprocessor;
-  const bool is_step = desc.batch <= kMaxStepRequests && size.tokens <= most_tokens &&
-                       size.token_capacity <= kMaxSmallQuery && size.token_rows <= kMaxSmallQuery &&
-                       (desc.tail == NSAMETA_TAIL_KEEP || size.token_capacity <= most_tokens);
-  const bool is_plain = desc.num_sets == 1 && desc.num_requests == nullptr && is_plain_step({all.common, all.sets[0]});
+  const auto is_plain = [&] {
+    const bool has_form =
+        desc.num_sets == 1 && desc.num_requests == nullptr && is_plain_step({all.common, all.sets[0]});
+    return rules.holds("plain_step", has_form) && rules.at_most("batch", desc.batch, tunable::plain_requests);
+  };
   const build_metadata_policy policy =
-      is_step && is_plain ? choose_plain_policy(desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
-      : is_step           ? choose_step_policy(desc, size, Rt::kWarp, num_multiprocessors)
-                : add_tables(choose_large_policy(desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc, size,
-                             Rt::kWarp, num_multiprocessors);
+      !is_step_launch(rules, desc, size, num_multiprocessors)
+          ? add_tables(rules, choose_large_policy(rules, desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc,
+                       size, Rt::kWarp, num_multiprocessors)
+      : is_plain() ? choose_plain_policy(rules, desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
+                   : choose_step_policy(rules, desc, size, Rt::kWarp, num_multiprocessors);
+  tell(rules, policy);
   set_policy(all.common, policy);
   return desc.query_source == NSAMETA_QUERY_RAGGED ? launch_tables<Rt, true>(all, desc.num_sets, policy, launch)
                                                    : launch_tables<Rt, false>(all, desc.num_sets, policy, launch);
 }
 
-// launch: a functor template <class Kernel>(num_blocks, block_threads, params, num_sets = 1) that returns the vendor's
-// error code.
-template <class Rt, class Launcher>
-auto launch_build_metadata(const nsameta_build_metadata_desc& desc, const gpu_state& state, Launcher launch) {
+template <class Rt, class Rules, class Launcher>
+auto choose_build_metadata(const Rules& rules, const nsameta_build_metadata_desc& desc, const gpu_state& state,
+                           Launcher launch) {
   build_metadata_params params{make_common_params(desc, state.fault_word),
                                make_output_params(desc, desc.sets[0], state.fault_word)};
   if (desc.num_sets > 1 || desc.num_requests != nullptr || wants_more_than_lengths(params)) {
-    return launch_all<Rt>(desc, params, state, launch);
+    return launch_all<Rt>(rules, desc, params, state, launch);
   }
-  const build_metadata_policy policy = choose_length_policy(desc, params, Rt::kWarp, state.num_multiprocessors);
+  const build_metadata_policy policy = choose_length_policy(rules, desc, params, Rt::kWarp, state.num_multiprocessors);
+  tell(rules, policy);
   set_policy(params, policy);
   const bool is_ragged = desc.query_source == NSAMETA_QUERY_RAGGED;
   if (wants_keys(params)) {
@@ -145,6 +174,19 @@ auto launch_build_metadata(const nsameta_build_metadata_desc& desc, const gpu_st
   }
   return is_ragged ? launch_lengths<Rt, true, false>(params, policy, launch)
                    : launch_lengths<Rt, false, false>(params, policy, launch);
+}
+
+// launch: a functor template <class Kernel>(num_blocks, block_threads, params, num_sets = 1) that returns the vendor's
+// error code.
+template <class Rt, class Launcher>
+auto launch_build_metadata(const nsameta_build_metadata_desc& desc, const gpu_state& state, Launcher launch) {
+  return choose_build_metadata<Rt>(silent_rules(state.tuning), desc, state, launch);
+}
+
+// Writes what it would launch, and why.
+template <class Rt>
+void explain_launch(Rt, const nsameta_build_metadata_desc& desc, const gpu_state& state, text_writer* text) {
+  choose_build_metadata<Rt>(told_rules(state.tuning, text), desc, state, explaining_launcher{text});
 }
 
 }  // namespace nsameta::simt

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #include "backends/simt/copy_metadata.h"
+#include "backends/simt/explaining_launcher.h"
+#include "backends/simt/gpu_state.h"
 #include "core/backend.h"
 
 namespace nsameta::simt {
@@ -100,6 +102,12 @@ auto launch_copy_metadata(const nsameta_copy_metadata_desc& desc, int num_multip
   return desc.num_copies <= kFewPairs
              ? launch_copy_metadata_of<Rt, kFewPairs>(desc, num_multiprocessors, launch)
              : launch_copy_metadata_of<Rt, NSAMETA_MAX_COPY_PAIRS>(desc, num_multiprocessors, launch);
+}
+
+template <class Rt>
+void explain_launch(Rt, const nsameta_copy_metadata_desc& desc, const gpu_state& state, text_writer* text) {
+  if (desc.num_copies == 0) return text->line("kernel: none");
+  launch_copy_metadata<Rt>(desc, state.num_multiprocessors, explaining_launcher{text});
 }
 
 }  // namespace nsameta::simt

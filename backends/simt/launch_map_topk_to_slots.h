@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "backends/simt/explaining_launcher.h"
+#include "backends/simt/gpu_state.h"
 #include "backends/simt/map_topk_to_slots.h"
 
 namespace nsameta::simt {
@@ -41,6 +43,12 @@ auto launch_map_topk_to_slots(const nsameta_map_topk_to_slots_desc& desc, std::u
   }
   return is_wide ? launch_map_topk_to_slots_as<Rt, 4, true>(params, num_multiprocessors, launch)
                  : launch_map_topk_to_slots_as<Rt, 1, true>(params, num_multiprocessors, launch);
+}
+
+template <class Rt>
+void explain_launch(Rt, const nsameta_map_topk_to_slots_desc& desc, const gpu_state& state, text_writer* text) {
+  if (desc.num_tokens == 0 || desc.num_topk == 0) return text->line("kernel: none");
+  launch_map_topk_to_slots<Rt>(desc, state.fault_word, state.num_multiprocessors, explaining_launcher{text});
 }
 
 }  // namespace nsameta::simt

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "backends/simt/explaining_launcher.h"
+#include "backends/simt/gpu_state.h"
 #include "core/backend.h"
 #include "core/fault.h"
 #include "core/mla_formula.h"
@@ -226,6 +228,11 @@ auto launch_mla_schedule(const nsameta_mla_schedule_desc& desc, std::uint64_t* f
                                    desc.layout};
   using kernel = mla_schedule_kernel<Rt>;
   return launch.template operator()<kernel>(1, kernel::kBlock, params);
+}
+
+template <class Rt>
+void explain_launch(Rt, const nsameta_mla_schedule_desc& desc, const gpu_state& state, text_writer* text) {
+  launch_mla_schedule<Rt>(desc, state.fault_word, explaining_launcher{text});
 }
 
 }  // namespace nsameta::simt

@@ -97,8 +97,8 @@ mla_schedule_args mla_schedule(tensor_memory* memory) {
 template <class Args, class Call>
 void add(const std::string& name, const context& on, const Args& args, Call call, std::vector<counted_call>* calls) {
   const auto shared = std::make_shared<plan>(on, args);
-  calls->push_back({name + ".plan", [shared] { shared->run(); }});
-  calls->push_back({name + ".one_shot", [&on, args, call] { (on.*call)(args, nullptr); }});
+  calls->push_back({name + ".plan", [shared] { shared->run(); }, [shared] { return shared->explain(); }});
+  calls->push_back({name + ".one_shot", [&on, args, call] { (on.*call)(args, nullptr); }, {}});
 }
 
 }  // namespace

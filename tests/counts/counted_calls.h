@@ -16,6 +16,7 @@ namespace nsameta::counts {
 struct counted_call {
   std::string name;  // "verify_b32.plan"
   std::function<void()> run;
+  std::function<std::string()> explain{};  // what a plan says that it would do; empty for one-shot calls
 };
 
 // Tensors of int32 in one block, in the order in which they are asked for: checks sort them by address. Host memory,

@@ -49,6 +49,18 @@ void count_on_cpu() {
   }
 }
 
+// A plan explains the launch that it makes.
+void check_explanation(const counted_call& call, const launch_record& record) {
+  if (!call.explain) return;
+  const std::string text = call.explain();
+  const std::string grid =
+      "blocks: " + std::to_string(record.num_blocks) + "\nthreads: " + std::to_string(record.block_threads) + "\n";
+  const std::string kernel = record.kernel;
+  const bool is_right = text.find(grid) != std::string::npos &&
+                        text.find("\nkernel: " + kernel.substr(0, kernel.find('<'))) != std::string::npos;
+  if (!is_right) throw std::runtime_error(call.name + " launches " + kernel + ", " + grid + "but explains\n" + text);
+}
+
 void count_on_gpu() {
   const context on({NSAMETA_DEVICE_CUDA, 0}, "counting_gpu");
   const launch_record& record = launches_of_counting_gpu();
@@ -60,6 +72,7 @@ void count_on_gpu() {
     measured_call(call);
     std::printf("gpu.%s %d %s,%dx%d\n", call.name.c_str(), static_cast<int>(record.num_launches - before),
                 record.kernel, record.num_blocks, record.block_threads);
+    check_explanation(call, record);
   }
 }
 

@@ -254,4 +254,87 @@ TEST_F(api, device_services_of_the_cpu) {
   EXPECT_EQ(std::string(nsameta_last_error_message()).rfind("backend cpu", 0), 0U) << nsameta_last_error_message();
 }
 
+// ---- tuning ----
+
+TEST_F(api, tunables_are_listed_read_and_set) {
+  const int32_t num_tunables = nsameta_context_num_tunables(context_.get());
+  ASSERT_GT(num_tunables, 0);
+  EXPECT_EQ(static_cast<size_t>(num_tunables), context_.tunables().size());
+  const std::string name = context_.tunables().front().name;
+  EXPECT_EQ(name, "min_parallel_bytes");
+  context_.set_tunable(name, 4096);
+  const nsameta_tunable changed = context_.tunables().front();
+  EXPECT_EQ(changed.value, 4096);
+  EXPECT_NE(changed.default_value, 4096);
+  EXPECT_EQ(nsameta::context(nsameta::kCpuDevice, "cpu").tunables().front().value, changed.default_value);
+
+  nsameta_context* const raw = context_.get();
+  nsameta_tunable tunable{};
+  EXPECT_EQ(nsameta_context_num_tunables(nullptr), 0);
+  NSAMETA_EXPECT_REFUSED(nsameta_context_get_tunable(nullptr, 0, &tunable), NSAMETA_INVALID_ARGUMENT,
+                         "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_get_tunable(raw, 0, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "tunable=NULL is not allowed");
+  const std::string range = " must be in [0, " + std::to_string(num_tunables) + "), the tunables of backend cpu";
+  NSAMETA_EXPECT_REFUSED(nsameta_context_get_tunable(raw, -1, &tunable), NSAMETA_INVALID_ARGUMENT,
+                         ("tunable_idx=-1" + range).c_str());
+  NSAMETA_EXPECT_REFUSED(nsameta_context_get_tunable(raw, num_tunables, &tunable), NSAMETA_INVALID_ARGUMENT,
+                         ("tunable_idx=" + std::to_string(num_tunables) + range).c_str());
+  NSAMETA_EXPECT_REFUSED(nsameta_context_set_tunable(nullptr, "x", 1), NSAMETA_INVALID_ARGUMENT,
+                         "context=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_set_tunable(raw, nullptr, 1), NSAMETA_INVALID_ARGUMENT,
+                         "name=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_set_tunable(raw, "x", 1), NSAMETA_INVALID_ARGUMENT,
+                         "x is not a tunable of backend cpu");
+  NSAMETA_EXPECT_REFUSED(nsameta_context_set_tunable(raw, "num_ranges_per_thread", 0), NSAMETA_INVALID_ARGUMENT,
+                         "num_ranges_per_thread=0 must be in [1, 256]");
+}
+
+TEST_F(api, a_plan_explains_what_it_would_choose) {
+  nsameta::plan plan(context_, arguments());
+  const std::string text = plan.explain();
+  EXPECT_EQ(text.rfind("backend: cpu\n", 0), 0U) << text;
+  EXPECT_NE(text.find("rule: token_bytes 32 >= 1048576 (min_parallel_bytes 1048576): no\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("token_path: one_thread\n"), std::string::npos) << text;
+  EXPECT_NE(plan.explain(-1, 2).find("token_bytes 8 "), std::string::npos) << plan.explain(-1, 2);
+  context_.set_tunable("min_parallel_bytes", 0);
+  EXPECT_NE(plan.explain().find("token_path: all_threads\n"), std::string::npos) << plan.explain();
+  EXPECT_EQ(expanded_, std::vector<int32_t>(8, -77));  // nothing ran
+  EXPECT_EQ(context_.num_launches(), 0U);
+}
+
+TEST_F(api, explanations_are_cut_to_the_buffer) {
+  nsameta::plan plan(context_, arguments());
+  const std::string all = plan.explain();
+  for (const size_t size : {size_t{1}, size_t{5}, size_t{14}, size_t{15}, all.size(), all.size() + 1}) {
+    std::vector<char> text(size + 1, '#');
+    size_t needed = 0;
+    ASSERT_EQ(nsameta_plan_explain(plan.get(), -1, -1, -1, text.data(), size, &needed), NSAMETA_OK);
+    EXPECT_EQ(needed, all.size() + 1);
+    EXPECT_EQ(std::string(text.data()), all.substr(0, size - 1)) << size;
+    EXPECT_EQ(text.back(), '#');
+  }
+  char text[8];
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_explain(nullptr, -1, -1, -1, text, 8, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "plan=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_explain(plan.get(), -1, -1, -1, nullptr, 8, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "text=NULL is not allowed");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_explain(plan.get(), 4, -1, -1, text, 8, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "batch=4 must be in [-1, 3], the batch of the plan");
+  NSAMETA_EXPECT_REFUSED(nsameta_plan_explain(plan.get(), -1, -2, -1, text, 8, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "num_tokens_bound=-2 must be -1 or more");
+}
+
+TEST(api_tuning, without_a_file_there_is_none) {
+  nsameta_tuning tuning{"x", 1, 1};
+  ASSERT_EQ(nsameta_get_tuning(find_backend("cpu"), 0, &tuning), NSAMETA_OK) << nsameta_last_error_message();
+  EXPECT_STREQ(tuning.file, "");
+  EXPECT_EQ(tuning.is_applied, 0);
+  EXPECT_EQ(tuning.num_values, 0);
+  NSAMETA_EXPECT_REFUSED(nsameta_get_tuning(find_backend("cpu"), 0, nullptr), NSAMETA_INVALID_ARGUMENT,
+                         "tuning=NULL is not allowed");
+  EXPECT_EQ(nsameta_get_tuning(find_backend("cpu"), 1, &tuning), NSAMETA_INVALID_ARGUMENT);
+  EXPECT_EQ(nsameta_get_tuning(-1, 0, &tuning), NSAMETA_INVALID_ARGUMENT);
+}
+
 }  // namespace

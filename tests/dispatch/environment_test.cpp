@@ -21,7 +21,7 @@ const std::string kFakeGpu = "NSAMETA_BACKEND_DIR=" + kPlugins + "/fake_gpu";
 // environment: NAME=value pairs, quoted for the shell where they need it.
 outcome probe(const std::string& environment, const std::string& arguments) {
   const std::string command =
-      "cd / && unset NSAMETA_LOG NSAMETA_BACKEND NSAMETA_BACKEND_DIR "
+      "cd / && unset NSAMETA_LOG NSAMETA_BACKEND NSAMETA_BACKEND_DIR NSAMETA_TUNING "
       "SGLANG_NSA_USE_TRITON_METADATA; env " +
       environment + " " NSAMETA_DISPATCH_PROBE " " + arguments + " 2>&1";
   outcome result{-1, ""};
@@ -49,6 +49,13 @@ TEST(environment, nothing_set_is_silent_and_gives_the_cpu) {
   const outcome result = probe("", "run 1");
   EXPECT_EQ(result.exit_status, 0);
   EXPECT_EQ(result.text, "cpu: 0 3 7, 2\n");
+}
+
+TEST(environment, a_tuning_file_that_cannot_be_used_is_an_error) {
+  expect_contains(probe("NSAMETA_TUNING=no/such/file", "run 1"), 1,
+                  "NSAMETA_INVALID_ARGUMENT: NSAMETA_TUNING=no/such/file: cannot be read");
+  expect_contains(probe("NSAMETA_TUNING=no/such/file", "select 1"), 0, "cpu: ");  // no context, no file
+  EXPECT_EQ(probe("NSAMETA_TUNING=", "run 1").text, "cpu: 0 3 7, 2\n");
 }
 
 TEST(environment, a_third_party_backend_of_higher_priority_runs) {

@@ -73,6 +73,7 @@ TEST(registry, refusals_have_reasons) {
       {"throws_entry", "threw an exception in nsameta_backend_entry: entry refused"},
       {"throws_probe", "threw an exception in its probe"},
       {"no_slot", "lacks the function copy_to_host"},
+      {"half_tunables", "lacks the function get_tunable"},
       {"no_memory", "num_device_types=0 must be in [1, 4]"},
       {"other_name", "calls itself \"impostor\", but its file name says \"other_name\""},
       {"no_entry", fs::canonical(plugin_file("no_entry")).string() + " has no function nsameta_backend_entry"},

@@ -21,6 +21,7 @@ TEST(settings, nothing_set) {
   const settings parsed = parse_settings(nullptr, nullptr, nullptr);
   EXPECT_EQ(parsed.backend, "");
   EXPECT_EQ(parsed.backend_dir, "");
+  EXPECT_EQ(parsed.tuning, "");
   EXPECT_FALSE(parsed.forbids_triton);
   EXPECT_EQ(parsed.error, "");
 }
@@ -29,6 +30,7 @@ TEST(settings, auto_and_empty_mean_no_backend) {
   EXPECT_EQ(parse_settings("auto", nullptr, nullptr).backend, "");
   EXPECT_EQ(parse_settings("", nullptr, nullptr).backend, "");
   EXPECT_EQ(parse_settings("cuda", nullptr, nullptr).backend, "cuda");
+  EXPECT_EQ(parse_settings(nullptr, nullptr, nullptr, "t.json").tuning, "t.json");
   EXPECT_EQ(parse_settings("Auto", nullptr, nullptr).backend, "Auto");  // names are exact
 }
 

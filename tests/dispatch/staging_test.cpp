@@ -174,6 +174,35 @@ TEST_F(staging, context_says_so) {
   EXPECT_EQ(gpu_.device().id, 1);
 }
 
+TEST_F(staging, a_plan_explains_the_cpu_without_reading_the_device) {
+  std::vector<int32_t> upload = poisoned();
+  arena_layout layout(memory_.as<int32_t>(), kGpu);
+  const auto args = ragged({20, 7, 31, 5}, {3, 1, 6, 2}, NSAMETA_TAIL_KEEP, 1)(layout, &upload);
+  const nsameta::plan staged(gpu_, args);
+  const auto before = gpu_log();
+  const std::string text = staged.explain();
+  EXPECT_EQ(gpu_log().bytes_read, before.bytes_read);
+  EXPECT_EQ(text.rfind("backend: cpu\n", 0), 0U) << text;
+  EXPECT_NE(text.find("token_path: one_thread\n"), std::string::npos) << text;
+  EXPECT_EQ(gpu_.tunables().size(), cpu_.tunables().size());
+  gpu_.set_tunable("min_parallel_bytes", 0);
+  EXPECT_NE(staged.explain().find("token_path: all_threads\n"), std::string::npos);
+  EXPECT_EQ(gpu_.num_launches(), 0U);
+}
+
+TEST_F(staging, a_backend_without_tunables_explains_nothing) {
+  const nsameta::context owner(kGpu, "fake_gpu");
+  EXPECT_TRUE(owner.tunables().empty());
+  EXPECT_EQ(nsameta_context_set_tunable(owner.get(), "x", 1), NSAMETA_INVALID_ARGUMENT);
+  EXPECT_STREQ(nsameta_last_error_message(), "x is not a tunable of backend fake_gpu");
+  std::vector<int32_t> upload = poisoned();
+  arena_layout layout(memory_.as<int32_t>(), kGpu);
+  const nsameta::plan plan(owner, ragged({20, 7}, {3, 1}, NSAMETA_TAIL_KEEP, 1)(layout, &upload));
+  char text[64];
+  EXPECT_EQ(nsameta_plan_explain(plan.get(), -1, -1, -1, text, sizeof(text), nullptr), NSAMETA_UNSUPPORTED);
+  EXPECT_STREQ(nsameta_last_error_message(), "backend fake_gpu does not explain build_metadata");
+}
+
 TEST_F(staging, ragged_with_every_tail) {
   for (const int32_t tail : {NSAMETA_TAIL_KEEP, NSAMETA_TAIL_ZERO, NSAMETA_TAIL_LAST, NSAMETA_TAIL_MINUS_ONE}) {
     SCOPED_TRACE(tail);

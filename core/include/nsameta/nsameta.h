@@ -145,7 +145,8 @@ typedef struct nsameta_context nsameta_context;
 /* Context for tensors in the memory of `device`. backend: NULL or "auto" lets, in this order,
  * NSAMETA_BACKEND=auto|cuda| hip|cpu, SGLANG_NSA_USE_TRITON_METADATA=0 (means cpu) and priority decide; a name asks for
  * that one backend. A name that is unknown or not usable is an error, never replaced. Both variables are read once per
- * process. */
+ * process. NSAMETA_TUNING=FILE, read once as well, gives the context the values that `nsameta tune` found for its
+ * backend and device; a file that cannot be used is an error (see nsameta_get_tuning). */
 NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_context_create(nsameta_device device, const char* backend,
                                                                     nsameta_context** context);
 /* NULL is allowed. Plans of the context must be destroyed first, and its streams drained. */
@@ -494,6 +495,59 @@ NSAMETA_API void nsameta_plan_destroy(nsameta_plan* plan);
 NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_plan_run(nsameta_plan* plan, int32_t batch,
                                                               int64_t num_tokens_bound, int64_t max_kv_bound,
                                                               void* stream);
+
+/* ---- tuning ------------------------------------------------------------------------------------------------- */
+
+/* A number that a backend compares with the shape of a call, or sizes a launch by. Within [least, most] it changes how
+ * fast calls of a context are and never what they write. docs/TUNING.md lists them. Strings live as long as the
+ * process. */
+typedef struct nsameta_tunable {
+  const char* name;     /* "step_requests" */
+  const char* decides;  /* what, in a sentence */
+  const char* measured; /* what the default rests on: device, date, gain */
+  int64_t value;        /* of the context */
+  int64_t default_value;
+  int64_t least;
+  int64_t most;
+  int32_t op; /* nsameta_op whose calls it concerns; -1: several */
+  int32_t reserved;
+} nsameta_tunable;
+
+/* Of the backend that runs the context's operations; 0 where it has none. */
+NSAMETA_API int32_t nsameta_context_num_tunables(const nsameta_context* context);
+NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_context_get_tunable(const nsameta_context* context,
+                                                                         int32_t tunable_idx, nsameta_tunable* tunable);
+/* INVALID_ARGUMENT for a name that the backend does not have, or a value outside its range. Graphs that were captured
+ * before keep what they have. The caller sees to it that no other thread uses the context. */
+NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_context_set_tunable(nsameta_context* context, const char* name,
+                                                                         int64_t value);
+
+typedef struct nsameta_tuning {
+  const char* file;   /* NSAMETA_TUNING; "" when it is not set. Lives as long as the process */
+  int32_t is_applied; /* 1: the file has an entry for the device, whose values each new context of it gets */
+  int32_t num_values; /* of that entry */
+} nsameta_tuning;
+
+/* What NSAMETA_TUNING means for contexts of a device. The file is read once per process. INVALID_ARGUMENT when it
+ * cannot be used, with the message that nsameta_context_create would give. */
+NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_get_tuning(int32_t backend_idx, int32_t device_idx,
+                                                                nsameta_tuning* tuning);
+
+/* What nsameta_plan_run with these arguments would choose, and why, without running it: lines `key: value`.
+ *   backend: cuda                         the backend that runs it
+ *   rule: batch 32 <= 256 (step_requests 256): yes
+ *                                         a number of the call, compared with a limit that comes from a tunable
+ *   fact: plain_step: yes                 what else was asked
+ *   uses: slices_of_row 64                a tunable that a size was computed with
+ *   kernel: build_metadata_plain<4,false> on a GPU; and what it is launched with, such as `blocks: 36`, `threads: 256`
+ *   path: one_thread                      on a CPU
+ * These three stand in the order in which they were asked. Of a staged plan, what the CPU does. No tensor is read,
+ * so that what only the device knows counts as its bound. Writes at most `size` bytes to `text`, the zero at the end
+ * among them; text may be NULL where size is 0. *needed, if not NULL, receives the bytes of the whole text. UNSUPPORTED
+ * where the backend cannot tell. */
+NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_plan_explain(const nsameta_plan* plan, int32_t batch,
+                                                                  int64_t num_tokens_bound, int64_t max_kv_bound,
+                                                                  char* text, size_t size, size_t* needed);
 
 #ifdef __cplusplus
 }

@@ -190,6 +190,19 @@ class context {
   }
   void clear_fault() { throw_on_failure(nsameta_context_clear_error(get())); }
 
+  // Numbers that change the speed of calls and never their results, with this context's values.
+  std::vector<nsameta_tunable> tunables() const {
+    std::vector<nsameta_tunable> all;
+    const std::int32_t num_tunables = nsameta_context_num_tunables(get());
+    for (std::int32_t tunable_idx = 0; tunable_idx < num_tunables; ++tunable_idx) {
+      throw_on_failure(nsameta_context_get_tunable(get(), tunable_idx, &all.emplace_back()));
+    }
+    return all;
+  }
+  void set_tunable(const std::string& name, std::int64_t value) {
+    throw_on_failure(nsameta_context_set_tunable(get(), name.c_str(), value));
+  }
+
   void build_metadata(const nsameta_build_metadata_args& args, void* stream = nullptr) const {
     throw_on_failure(nsameta_build_metadata(get(), &args, stream));
   }
@@ -233,6 +246,18 @@ class plan {
   void run(void* stream = nullptr, std::int32_t batch = -1, std::int64_t num_tokens_bound = -1,
            std::int64_t max_kv_bound = -1) {
     throw_on_failure(nsameta_plan_run(get(), batch, num_tokens_bound, max_kv_bound, stream));
+  }
+
+  // What such a run would choose, and why: lines `key: value`, see nsameta_plan_explain.
+  std::string explain(std::int32_t batch = -1, std::int64_t num_tokens_bound = -1,
+                      std::int64_t max_kv_bound = -1) const {
+    std::size_t needed = 0;
+    throw_on_failure(nsameta_plan_explain(get(), batch, num_tokens_bound, max_kv_bound, nullptr, 0, &needed));
+    std::string text(needed, '\0');
+    throw_on_failure(
+        nsameta_plan_explain(get(), batch, num_tokens_bound, max_kv_bound, text.data(), text.size(), nullptr));
+    text.pop_back();
+    return text;
   }
 
  private:

@@ -91,7 +91,9 @@ nsameta_backend make_table() {
   nsameta_backend table = backend::make_table(name, kWidth == 32 ? 3 : 2, probe);
   table.num_device_types = 1;
   table.device_types[0] = NSAMETA_DEVICE_CUDA;
-#define NSAMETA_OP(name) table.name = name;
+#define NSAMETA_OP(name) \
+  table.name = name;     \
+  table.explain_##name = backend::explain<trait, nsameta_##name##_desc>;
 #include "core/ops.def"
 #undef NSAMETA_OP
   return table;
