@@ -13,7 +13,18 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-json describe_devices(int32_t backend_idx, int32_t num_devices) {
+// null: the defaults are in force.
+json describe_tuning(int32_t backend_idx, int32_t device_idx, bool* has_failed) {
+  nsameta_tuning tuning{};
+  if (nsameta_get_tuning(backend_idx, device_idx, &tuning) != NSAMETA_OK) {
+    *has_failed = true;
+    return {{"error", nsameta_last_error_message()}};
+  }
+  if (tuning.is_applied == 0) return nullptr;
+  return {{"file", tuning.file}, {"num_values", tuning.num_values}};
+}
+
+json describe_devices(int32_t backend_idx, int32_t num_devices, bool* has_failed) {
   json devices = json::array();
   for (int32_t i = 0; i < num_devices; ++i) {
     nsameta_device_info info;
@@ -26,12 +37,14 @@ json describe_devices(int32_t backend_idx, int32_t num_devices) {
                        {"arch", info.arch},
                        {"memory_bytes", info.memory_bytes},
                        {"warp_width", info.warp_width},
-                       {"num_multiprocessors", info.num_multiprocessors}});
+                       {"num_multiprocessors", info.num_multiprocessors},
+                       {"tuning", describe_tuning(backend_idx, i, has_failed)}});
   }
   return devices;
 }
 
-json describe_backends() {
+// Sets *has_failed when NSAMETA_TUNING cannot be used for a device.
+json describe_backends(bool* has_failed) {
   json backends = json::array();
   for (int32_t i = 0; i < nsameta_num_backends(); ++i) {
     nsameta_backend_info info;
@@ -41,7 +54,7 @@ json describe_backends() {
                         {"reason", info.reason},
                         {"path", info.path},
                         {"priority", info.priority},
-                        {"devices", describe_devices(i, info.usable != 0 ? info.num_devices : 0)}});
+                        {"devices", describe_devices(i, info.usable != 0 ? info.num_devices : 0, has_failed)}});
   }
   return backends;
 }
@@ -71,6 +84,14 @@ json describe_selection(bool* has_failed) {
 
 std::string text(const json& value) { return value.get<std::string>(); }
 
+void print_tuning(const json& tuning) {
+  if (tuning.is_null()) return;
+  fmt::print("  {:<9} {:<7} tuning: {}\n", "", "",
+             tuning.contains("error")
+                 ? text(tuning["error"])
+                 : fmt::format("{} values from {}", tuning["num_values"].get<int>(), text(tuning["file"])));
+}
+
 void print_backends(const json& backends) {
   fmt::print("\n  backend   usable  device\n");
   for (const auto& backend : backends) {
@@ -92,6 +113,7 @@ void print_backends(const json& backends) {
                  text(device["arch"]), device["memory_bytes"].get<double>() / kGib,
                  device["num_multiprocessors"].get<int>(), width > 1 ? "multiprocessors" : "cores",
                  width > 1 ? fmt::format(", warp {}", width) : "");
+      print_tuning(device["tuning"]);
     }
   }
 }
@@ -126,7 +148,7 @@ int run_info(bool as_json) {
   info["version"] = nsameta_version_string();
   info["abi_version"] = nsameta_abi_version();
   info["build"] = nsameta_build_string();
-  info["backends"] = describe_backends();
+  info["backends"] = describe_backends(&has_failed);
   info["selection"] = describe_selection(&has_failed);
   if (as_json) {
     fmt::print("{}\n", info.dump(2));

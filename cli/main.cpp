@@ -3,10 +3,12 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/bench_command.h"
 #include "cli/error.h"
 #include "cli/explain_command.h"
 #include "cli/info.h"
 #include "cli/replay_command.h"
+#include "cli/tune_command.h"
 #include "nsameta/nsameta.hpp"
 
 namespace nsameta::cli {
@@ -15,13 +17,15 @@ namespace {
 constexpr const char* kFooter = R"(
 Exit codes: 0 all is well; 1 an output differs from the oracle; 2 bad arguments or input, or no backend for them;
 3 the program or a device failed; 130 interrupted.
-NSAMETA_BACKEND=auto|cuda|hip|cpu overrides the choice of a backend, NSAMETA_LOG=error|warn|info|debug makes the
-library talk.
+NSAMETA_BACKEND=auto|cuda|hip|cpu overrides the choice of a backend, NSAMETA_TUNING=FILE loads what `nsameta tune`
+wrote, NSAMETA_LOG=error|warn|info|debug makes the library talk.
 
 Examples:
   nsameta info
   nsameta explain --mode extend --seq-lens 10,4 --extend 3,2
-  nsameta replay --verify all)";
+  nsameta replay --verify all
+  nsameta bench --batch 32 --context 4096 --explain
+  nsameta tune --out tuning.json)";
 
 constexpr const char* kInfoFooter = R"(
 Examples:
@@ -46,6 +50,30 @@ Examples:
   nsameta replay --backend cpu --device cuda:0         the staged path: tensors on the GPU, work on the CPU
   nsameta replay --mode decode --time-scale 10         no speculation, ten times the traffic
   nsameta replay --steps 1000 --json - | jq .modes     figures for a program)";
+
+constexpr const char* kBenchFooter = R"(
+Each case is compared with the oracle first. Tables are as wide as an engine's: 163,840 columns.
+
+Examples:
+  nsameta bench                                        a verify step of 32 requests with 4 tokens and contexts to 4K
+  nsameta bench --explain                              and which kernel or path was chosen, and why
+  nsameta bench --mode decode --batch 64 --context 131072
+  nsameta bench --mode draft_extend --outputs seqlens_expanded,nsa_cache_seqlens
+  nsameta bench --cases '^verify/' --json | jq '.cases[] | [.case, .us.median]'
+  nsameta bench --backend cpu --op map_topk_to_slots --batch 256
+  NSAMETA_TUNING=tuning.json nsameta bench --explain   with the values of that file)";
+
+constexpr const char* kTuneFooter = R"(
+A value is kept where it is faster on some case, beyond the noise, and slower on none. Results of every call stay as they
+are: each value is compared with the oracle. Interrupted, it writes nothing.
+
+Examples:
+  nsameta tune --list                                  what can be tuned here, and what the defaults rest on
+  nsameta tune --out tuning.json                       five minutes on the best device
+  NSAMETA_TUNING=tuning.json nsameta info              which values are in force
+  nsameta tune --cases '^decode/' --seconds 60         for the steps of one engine; prints, and writes nothing
+  nsameta tune --backend cpu --out tuning.json         one file may serve several backends and devices
+  nsameta tune --json | jq .values)";
 
 std::string version_text() {
   return fmt::format("nsameta {} (ABI {}, {})", nsameta_version_string(), nsameta_abi_version(),
@@ -85,12 +113,21 @@ int run(int argc, char** argv) {
   auto* explain = add_explain_command(app, &explained);
   explain->footer(kExplainFooter);
 
+  bench_arguments benched;
+  auto* bench = add_bench_command(app, &benched);
+  bench->footer(kBenchFooter);
+  tune_arguments tuned;
+  auto* tune = add_tune_command(app, &tuned);
+  tune->footer(kTuneFooter);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? kExitOk : kExitUsage;
   }
   if (info->parsed()) return run_info(as_json);
+  if (bench->parsed()) return run_bench_command(benched);
+  if (tune->parsed()) return run_tune_command(tuned);
   return explain->parsed() ? run_explain_command(explained) : run_replay_command(arguments);
 }
 

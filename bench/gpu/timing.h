@@ -12,19 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "bench/workloads/spread.h"
+
 namespace nsameta::bench {
 
 // Throws, with the text of the runtime.
 void require(cudaError_t status, const char* what);
-
-// Over repetitions of a whole measurement: median and quartiles.
-struct spread {
-  double median = 0;
-  double low = 0;
-  double high = 0;
-};
-spread summarise(std::vector<double> samples);
-double median(std::vector<double> samples);
 
 // copy_idx counts the launches of a graph.
 using launch_fn = std::function<void(int copy_idx, cudaStream_t)>;

@@ -41,6 +41,18 @@ class build_workload final : public workload {
   void run_once(void* stream) const override { source_.owner_.build_metadata(args_, stream); }
   int64_t kv_bound() const override { return source_.kv_bound_; }
 
+  void spoil() override {
+    const int64_t live = source_.num_live_;
+    if (args_.out.page_table_1.data != nullptr) memory_.spoil(args_.out.page_table_1, live);
+    if (args_.out.real_page_table.data != nullptr) {
+      memory_.spoil(args_.out.real_page_table, live / settings().page_size);
+    }
+#define NSAMETA_OUTPUT(name, kind) \
+  if (output_kind::kind != output_kind::TABLE && args_.out.name.data != nullptr) memory_.spoil(args_.out.name);
+#include "core/outputs.def"
+#undef NSAMETA_OUTPUT
+  }
+
   int64_t num_wrong() const override {
     const metadata expected = reference::build_metadata(inputs_);
     int64_t wrong = 0;
@@ -135,7 +147,7 @@ int64_t build_source::num_table_rows(size_t request) const {
 // Request r has row batch - r; row 0 is nobody's. Pages lie anywhere, the slots of a page one after the other.
 void build_source::make_pool() {
   const int64_t width = settings().table_width, page_size = settings().page_size;
-  const int64_t num_live = std::min(round_up(kv_bound_, kColumnStep), width);
+  num_live_ = std::min(round_up(kv_bound_, kColumnStep), width);
   inputs_.pool_rows = case_.batch + 1;
   inputs_.max_context = width;
   for (int32_t r = 0; r < case_.batch; ++r) inputs_.req_pool_indices.push_back(case_.batch - r);
@@ -146,11 +158,11 @@ void build_source::make_pool() {
     slots_[i] = static_cast<int32_t>(scattered(0, 1 << 20, page, 3) * page_size) + place;
   }
   inputs_.req_to_token = slots_.data();
-  pools_.emplace(owner_, inputs_.pool_rows, width, num_live);
+  pools_.emplace(owner_, inputs_.pool_rows, width, num_live_);
   int64_t num_rows = 0;
   for (size_t r = 0; r < inputs_.seq_lens.size(); ++r) num_rows += num_table_rows(r);
-  wide_tables_.emplace(owner_, num_rows, width, num_live);
-  page_tables_.emplace(owner_, num_rows, width / page_size, num_live / page_size);
+  wide_tables_.emplace(owner_, num_rows, width, num_live_);
+  page_tables_.emplace(owner_, num_rows, width / page_size, num_live_ / page_size);
 }
 
 nsameta_build_metadata_args build_source::next_args(tensor_memory* memory, reference::metadata_inputs* inputs) {

@@ -32,6 +32,7 @@ class build_source final : public workload_source {
   int64_t num_tokens_ = 0;
   int64_t num_keys_ = 0;
   int64_t kv_bound_ = -1;
+  int64_t num_live_ = 0;        // columns of page_table_1 that a set may write
   std::vector<int32_t> slots_;  // req_to_token and a row more
   std::optional<shared_rows> pools_;
   std::optional<shared_rows> wide_tables_;

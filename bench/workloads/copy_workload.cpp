@@ -35,6 +35,10 @@ class copy_workload final : public workload {
   plan make_plan(const variant&) const override { return {owner_, args_}; }
   void run_once(void* stream) const override { owner_.copy_metadata(args_, stream); }
 
+  void spoil() override {
+    for (const nsameta_copy_pair& pair : pairs_) memory_.spoil(pair.destination);
+  }
+
   int64_t num_wrong() const override {
     const size_t num_destinations = pairs_.size() / sources_.size();
     int64_t wrong = 0;

@@ -17,6 +17,11 @@ class mla_workload final : public workload {
   plan make_plan(const variant&) const override { return {owner_, args_}; }
   void run_once(void* stream) const override { owner_.mla_schedule(args_, stream); }
 
+  void spoil() override {
+    memory_.spoil(args_.parts);
+    memory_.spoil(args_.num_splits);
+  }
+
   int64_t num_wrong() const override {
     const auto expected = reference::build_mla_schedule(inputs_);
     int64_t wrong = memory_.num_wrong(args_.num_splits, 0, expected.num_splits);

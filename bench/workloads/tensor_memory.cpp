@@ -14,15 +14,27 @@ int32_t* tensor_memory::allocate(int64_t count) {
   return buffers_.emplace_back(owner_, num_cells * sizeof(int32_t)).as<int32_t>();
 }
 
-nsameta_tensor tensor_memory::vector(int64_t count) {
-  int32_t* cells = allocate(count);
+void tensor_memory::fill(int32_t* cells, int64_t count) {
   static const std::vector<int32_t> poison(size_t{1} << 22, kPoison);
   const auto num_poison = static_cast<int64_t>(poison.size());
   for (int64_t first = 0; first < count; first += num_poison) {
     const auto num_cells = static_cast<size_t>(std::min(num_poison, count - first));
     owner_.copy_to_device(cells + first, poison.data(), num_cells * sizeof(int32_t));
   }
+}
+
+nsameta_tensor tensor_memory::vector(int64_t count) {
+  int32_t* cells = allocate(count);
+  fill(cells, count);
   return make_tensor(cells, static_cast<size_t>(count), owner_.device());
+}
+
+void tensor_memory::spoil(const nsameta_tensor& tensor, int64_t num_columns) {
+  auto* const cells = static_cast<int32_t*>(tensor.data);
+  if (tensor.ndim == 1) return fill(cells, tensor.shape[0]);
+  for (int64_t row = 0; row < tensor.shape[0]; ++row) {
+    fill(cells + row * tensor.strides[0], std::min(tensor.shape[1], num_columns));
+  }
 }
 
 nsameta_tensor tensor_memory::rows(int64_t num_rows, int64_t num_columns) {

@@ -16,6 +16,8 @@ class tensor_memory {
   // int32 cells that hold a value which no result has.
   nsameta_tensor vector(int64_t count);
   nsameta_tensor rows(int64_t num_rows, int64_t num_columns);
+  // Fills the first `num_columns` cells of each row of a tensor (all of a vector) with that value.
+  void spoil(const nsameta_tensor& tensor, int64_t num_columns = INT64_MAX);
   // As int32, whatever they were.
   nsameta_tensor upload(std::span<const int64_t> values);
   nsameta_tensor upload_rows(std::span<const int32_t> cells, int64_t num_columns);
@@ -25,6 +27,7 @@ class tensor_memory {
 
  private:
   int32_t* allocate(int64_t count);
+  void fill(int32_t* cells, int64_t count);
 
   const context& owner_;
   std::vector<device_buffer> buffers_;

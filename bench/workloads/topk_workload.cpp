@@ -31,6 +31,7 @@ class topk_workload final : public workload {
 
   plan make_plan(const variant&) const override { return {owner_, args_}; }
   void run_once(void* stream) const override { owner_.map_topk_to_slots(args_, stream); }
+  void spoil() override { memory_.spoil(args_.slots); }
   int64_t num_wrong() const override {
     return memory_.num_wrong(args_.slots, 0, reference::map_topk_to_slots(inputs_, num_tokens_).slots);
   }

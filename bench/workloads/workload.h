@@ -30,6 +30,8 @@ class workload {
   virtual void run_once(void* stream) const = 0;  // without a plan
   // The bound that variants with one pass to the plan.
   virtual int64_t kv_bound() const { return -1; }
+  // Overwrites what a run writes with values that no result has.
+  virtual void spoil() = 0;
   // Elements that differ from the oracle's, once a run is over.
   virtual int64_t num_wrong() const = 0;
 };

@@ -65,13 +65,17 @@ TEST(bench_workloads, every_small_case_is_built_right) {
     ++num_cases;
     const auto source = make_source(cpu, c);
     const auto first = source->next(), second = source->next();
-    for (const auto* set : {first.get(), second.get()}) {
-      EXPECT_GT(set->num_wrong(), 0) << "before the build";
+    for (auto* set : {first.get(), second.get()}) {
+      const int64_t num_elements = set->num_wrong();
+      EXPECT_GT(num_elements, 0) << "before the build";
       for (const auto& way : source->variants()) {
         plan plan = set->make_plan(way);
         plan.run(nullptr, -1, -1, way.has_kv_bound ? set->kv_bound() : -1);
       }
       EXPECT_EQ(set->num_wrong(), 0);
+      set->spoil();
+      EXPECT_EQ(set->num_wrong(), num_elements) << "spoilt";
+      set->run_once(nullptr);
     }
     EXPECT_EQ(first->num_wrong(), 0) << "after another set was built";
     first->run_once(nullptr);

@@ -54,10 +54,10 @@ std::string read_file(const std::string& path) {
 outcome run_program(const std::string& arguments, const std::string& environment) {
   const std::string out = folder().file("out");
   const std::string err = folder().file("err");
-  const std::string command =
-      "cd " + folder().work() +
-      " && unset NSAMETA_LOG NSAMETA_BACKEND NSAMETA_BACKEND_DIR NSAMETA_TRACES SGLANG_NSA_USE_TRITON_METADATA; env " +
-      environment + " " NSAMETA_PROGRAM " " + arguments + " > " + out + " 2> " + err;
+  const std::string command = "cd " + folder().work() +
+                              " && unset NSAMETA_LOG NSAMETA_BACKEND NSAMETA_BACKEND_DIR NSAMETA_TRACES NSAMETA_TUNING "
+                              "SGLANG_NSA_USE_TRITON_METADATA; env " +
+                              environment + " " NSAMETA_PROGRAM " " + arguments + " > " + out + " 2> " + err;
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
 }

@@ -21,7 +21,8 @@ void expect_refused(const std::string& arguments, const std::string& message, co
 }
 
 TEST(program, shows_help_with_examples) {
-  for (const char* arguments : {"--help", "info --help", "explain --help", "replay --help"}) {
+  for (const char* arguments :
+       {"--help", "info --help", "explain --help", "replay --help", "bench --help", "tune --help"}) {
     SCOPED_TRACE(arguments);
     const auto result = run_program(arguments);
     EXPECT_EQ(result.exit_status, 0);
@@ -105,6 +106,22 @@ TEST(program, refuses_bad_arguments) {
   expect_refused("replay --device cuda:x", "--device=cuda:x");
   expect_refused("replay --backend nonsense", "nonsense");
   expect_refused("replay --launch graph --backend cpu", "--launch=graph needs a backend that runs on a GPU");
+  expect_refused("bench --batch 0", "--batch: 0 must be in [1, 65536]");
+  expect_refused("bench --mode quick", "--mode: 'quick' must be one of verify|decode|draft_extend|extend");
+  expect_refused("bench --op none", "--op: 'none' must be one of build_metadata|");
+  expect_refused("bench --mode decode --tokens-per-request 2", "--tokens-per-request=2 must be 1 in --mode decode");
+  expect_refused("bench --mode extend --context 8 --tokens-per-request 5",
+                 "--tokens-per-request=5 must be at most half of --context=8 in --mode extend");
+  expect_refused("bench --outputs nothing", "--outputs: 'nothing' must be one of seqlens_expanded");
+  expect_refused("bench --op mla_schedule --outputs cu_seqlens_k", "--outputs needs --op build_metadata");
+  expect_refused("bench --cases nothing", "--cases=nothing must match the name of a case of --op");
+  expect_refused("bench --cases '('", "--cases=( is not a regular expression");
+  expect_refused("bench --backend cpu --batch 65536", "case verify/b65536_c4096_q4: its tables take 202.5 GiB");
+  expect_refused("bench --device gpu", "--device=gpu must be cpu, cuda[:id] or rocm[:id]");
+  expect_refused("bench", "NSAMETA_TUNING=no/such/file: cannot be read", "NSAMETA_TUNING=no/such/file");
+  expect_refused("tune --seconds -1", "--seconds: -1 must be in");
+  expect_refused("tune --out no/such/file --cases '^seed_q8/b1$' --backend cpu",
+                 "--out=no/such/file: the folder no/such does not exist");
   expect_refused("replay --json no/such/folder/file", "--json=no/such/folder/file: cannot be opened");
   expect_refused("replay", "NSAMETA_BACKEND=nonsense", "NSAMETA_BACKEND=nonsense");
   expect_refused("replay", "NSAMETA_TRACES=no/such/place: does not exist", "NSAMETA_TRACES=no/such/place");
