@@ -122,7 +122,7 @@ inline void tell(const told_rules& rules, const build_metadata_policy& policy) {
 #define NSAMETA_TELL(field) text.line(#field ": %d", static_cast<int>(policy.field))
   NSAMETA_TELL(num_slices);
   NSAMETA_TELL(group_bits);
-  NSAMETA_TELL(requests_per_chunk);
+  NSAMETA_TELL(chunk_bits);
   NSAMETA_TELL(first_plan_block);
   NSAMETA_TELL(first_length_block);
   NSAMETA_TELL(first_copy_block);
