@@ -111,7 +111,7 @@ void print_backends(const json& backends) {
       const auto width = device["warp_width"].get<int>();
       fmt::print("{}: {}, {}, {:.0f} GiB, {} {}{}\n", text(device["device"]), text(device["name"]),
                  text(device["arch"]), device["memory_bytes"].get<double>() / kGib,
-                 device["num_multiprocessors"].get<int>(), width > 1 ? "multiprocessors" : "cores",
+                 device["num_multiprocessors"].get<int>(), width > 1 ? "multiprocessors" : "threads",
                  width > 1 ? fmt::format(", warp {}", width) : "");
       print_tuning(device["tuning"]);
     }

@@ -7,7 +7,8 @@
 #if defined(__CUDACC__) || defined(__HIPCC__) || defined(__HIP__)
 #define NSAMETA_HD __host__ __device__
 #else
-#define NSAMETA_HD
+// Always inlined: backends/cpu/loops compiles it for several instruction sets, and no copy of one may serve another.
+#define NSAMETA_HD [[gnu::always_inline]]
 #endif
 
 namespace nsameta::formula {

@@ -50,6 +50,9 @@ nsameta_status guarded(Args... args) noexcept {
 }
 
 nsameta_status probe(int32_t* num_devices) {
+  if (const std::string& error = process_settings().error; !error.empty()) {
+    return fail(NSAMETA_INVALID_ARGUMENT, "%s", error.c_str());
+  }
   *num_devices = 1;
   return NSAMETA_OK;
 }
@@ -89,10 +92,11 @@ nsameta_status device_info(int32_t device_idx, nsameta_device_info* info) {
   *info = {};
   info->device = {NSAMETA_DEVICE_CPU, 0};
   std::snprintf(info->name, sizeof(info->name), "%s", model_name().c_str());
-  std::snprintf(info->arch, sizeof(info->arch), "%s", arch_name());
+  std::snprintf(info->arch, sizeof(info->arch), "%s %s", arch_name(), process_settings().loops->isa);
   info->memory_bytes = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
   info->warp_width = 1;
-  info->num_multiprocessors = tbb::this_task_arena::max_concurrency();
+  const int num_threads = process_settings().num_threads;
+  info->num_multiprocessors = num_threads > 0 ? num_threads : tbb::this_task_arena::max_concurrency();
   return NSAMETA_OK;
 }
 

@@ -10,12 +10,10 @@
 #include <atomic>
 
 #include "backends/cpu/balance.h"
-#include "backends/cpu/block_writer.h"
 #include "backends/cpu/mqa_schedule.h"
 #include "backends/cpu/state.h"
 #include "backends/cpu/tables.h"
 #include "backends/cpu/tails.h"
-#include "backends/cpu/token_fill.h"
 #include "backends/cpu/token_outputs.h"
 #include "backends/cpu/topk_plan.h"
 #include "core/fault.h"
@@ -42,22 +40,22 @@ struct job_size {
 };
 
 // Writes all that lies between two points.
-void write_range(const block_writer& writer, const boundary& begin, const boundary& end) {
+void write_range(const request_source& source, bool is_streamed, const boundary& begin, const boundary& end) {
   request_block block;
   running_sums sums = begin.sums;
-  const int64_t last = std::max(end.first_owned, std::min<int64_t>(end.request + 1, writer.source().batch));
+  const int64_t last = std::max(end.first_owned, std::min<int64_t>(end.request + 1, source.batch));
   for (int64_t request = begin.request; request < last;) {
     const int num = static_cast<int>(std::min<int64_t>(request_block::kCapacity, last - request));
-    block.load(writer.source(), request, num, sums);
+    block.load(source, request, num, sums);
     sums = block.after;
     const int64_t dropped = begin.token - block.first_token;
-    if (dropped > 0) block.drop_front(writer.source(), static_cast<int32_t>(std::min<int64_t>(dropped, block.q[0])));
+    if (dropped > 0) block.drop_front(source, static_cast<int32_t>(std::min<int64_t>(dropped, block.q[0])));
     const auto owned = [&](int64_t r) { return static_cast<int>(std::clamp<int64_t>(r - request, 0, num)); };
-    writer.write_request_outputs(block, owned(begin.first_owned), owned(end.first_owned));
-    writer.write_token_outputs(block, end.token);
+    source.loops.write_request_outputs(source, block, owned(begin.first_owned), owned(end.first_owned));
+    source.loops.write_token_outputs(source, block, end.token, is_streamed);
     request += num;
   }
-  if (writer.is_streamed()) finish_streaming();
+  if (is_streamed) finish_streaming();
 }
 
 // ---- paths --------------------------------------------------------------------------------------------------------
@@ -67,9 +65,9 @@ struct outcome {
   uint64_t fault;
 };
 
-void write_parallel(block_writer& writer, const job_size& size, const balance& balance, const policy& policy) {
+void write_parallel(const request_source& source, const job_size& size, const balance& balance, const policy& policy) {
   const int64_t bytes = size.token_bytes(balance.num_tokens());
-  writer.set_streamed(bytes >= policy.min_stream_bytes);
+  const bool is_streamed = bytes >= policy.min_stream_bytes;
   const int64_t weight = balance.total_weight();
   const int64_t most_ranges = int64_t{tbb::this_task_arena::max_concurrency()} * policy.num_ranges_per_thread;
   const int64_t bytes_per_weight = std::max<int64_t>(size.bytes_per_token, 4);
@@ -80,7 +78,7 @@ void write_parallel(block_writer& writer, const job_size& size, const balance& b
   };
   tbb::parallel_for(
       tbb::blocked_range<int>(0, num_ranges),
-      [&](const tbb::blocked_range<int>& range) { write_range(writer, point(range.begin()), point(range.end())); },
+      [&](const tbb::blocked_range<int>& range) { write_range(source, is_streamed, point(range.begin()), point(range.end())); },
       tbb::simple_partitioner());
 }
 
@@ -93,32 +91,30 @@ void write_others(const request_source& source, const Batch& batch, const policy
 }
 
 // A batch of one block is read once.
-outcome run_block(block_writer& writer, const job_size& size, const policy& policy) {
-  const request_source& source = writer.source();
+outcome run_block(const request_source& source, const job_size& size, const policy& policy) {
   const int num_requests = static_cast<int>(source.batch);
   request_block block;
   const uint64_t fault = block.load(source, 0, num_requests, {});
   if (size.token_bytes(block.num_tokens) >= policy.min_parallel_bytes) {
     balance balance(source, size.token_limit, policy);
     (void)balance.sum_chunks();
-    write_parallel(writer, size, balance, policy);
+    write_parallel(source, size, balance, policy);
   } else {
-    writer.write_request_outputs(block, 0, num_requests);
-    writer.write_token_outputs(block, block.num_tokens);
+    source.loops.write_request_outputs(source, block, 0, num_requests);
+    source.loops.write_token_outputs(source, block, block.num_tokens, false);
   }
   write_others(source, block, policy);
   return {block.after, fault};
 }
 
-outcome run_chunks(block_writer& writer, const job_size& size, const policy& policy) {
-  const request_source& source = writer.source();
+outcome run_chunks(const request_source& source, const job_size& size, const policy& policy) {
   balance balance(source, size.token_limit, policy);
   const uint64_t fault = balance.sum_chunks();
   const bool is_wide = source.batch * policy.request_weight_tokens * 4 >= policy.min_parallel_bytes;
   if (is_wide || size.token_bytes(balance.num_tokens()) >= policy.min_parallel_bytes) {
-    write_parallel(writer, size, balance, policy);
+    write_parallel(source, size, balance, policy);
   } else {
-    write_range(writer, boundary{}, balance.locate(balance.total_weight()));
+    write_range(source, false, boundary{}, balance.locate(balance.total_weight()));
   }
   write_others(source, balance, policy);
   return {balance.total(), fault};
@@ -166,27 +162,46 @@ void write_single_elements(const desc_t& desc, int64_t num_tokens) {
   }
 }
 
+// At most so much is written, as far as threads may share it.
+int64_t most_bytes(const desc_t& desc) {
+  int64_t cells = 0;
+  for_each_token_output(desc, [&](const nsameta_output& output, int) { cells += output.capacity * 2; });
+  for (int i = 0; i < desc.num_sets; ++i) {
+    const nsameta_output_set& set = desc.sets[i];
+    cells += int64_t{desc.batch} * (3 + set.paged_mqa_ctx_lens_2d.num_columns);
+    for (const nsameta_output* table : {&set.page_table_1, &set.real_page_table}) {
+      if (table->data != nullptr) cells += table->capacity * table->num_columns;
+    }
+    if (set.page_table_1_flattened.data != nullptr) cells += set.page_table_1_flattened.capacity;
+  }
+  return cells * 4;
+}
+
 }  // namespace
 
-void build_metadata(const desc_t& desc, const policy& policy, uint64_t* fault_word) {
-  block_writer writer(desc);
+void build_metadata(const desc_t& desc, const loops& loops, const policy& policy, uint64_t* fault_word) {
+  const request_source source(desc, loops);
   const job_size size(desc);
-  const int64_t batch = writer.source().batch;
   const auto [total, length_fault] =
-      batch <= request_block::kCapacity ? run_block(writer, size, policy) : run_chunks(writer, size, policy);
+      source.batch <= request_block::kCapacity ? run_block(source, size, policy) : run_chunks(source, size, policy);
   write_single_elements(desc, total.tokens);
-  write_token_tails(desc, total.tokens, policy);
-  write_request_tails(desc, batch);
-  uint64_t fault = num_requests_fault(desc, batch);
+  write_token_tails(source, total.tokens, policy);
+  write_request_tails(source);
+  uint64_t fault = num_requests_fault(desc, source.batch);
   if (fault == 0) fault = length_fault;
-  if (fault == 0) fault = capacity_fault(writer.source(), size, total);
+  if (fault == 0) fault = capacity_fault(source, size, total);
   uint64_t none = 0;
   if (fault != 0) std::atomic_ref<uint64_t>(*fault_word).compare_exchange_strong(none, fault);
 }
 
 nsameta_status build_metadata(void* state, const desc_t* desc, void*) {
   auto* context = static_cast<context_state*>(state);
-  build_metadata(*desc, context->policy, &context->fault_word);
+  const auto run = [&] { build_metadata(*desc, context->loops, context->policy, &context->fault_word); };
+  if (context->workers.are_callers()) {
+    run();
+  } else {
+    context->workers.run(most_bytes(*desc), context->policy, run);
+  }
   return NSAMETA_OK;
 }
 

@@ -60,7 +60,8 @@ void copy_in_parallel(const nsameta_copy& c, const policy& policy) {
 }  // namespace
 
 nsameta_status copy_metadata(void* state, const desc_t* desc, void*) {
-  const policy& policy = static_cast<const context_state*>(state)->policy;
+  auto* context = static_cast<context_state*>(state);
+  const policy& policy = context->policy;
   int64_t bytes = 0;
   for (int32_t i = 0; i < desc->num_copies; ++i) {
     const nsameta_copy& c = desc->copies[i];
@@ -73,7 +74,9 @@ nsameta_status copy_metadata(void* state, const desc_t* desc, void*) {
     }
     return NSAMETA_OK;
   }
-  tbb::parallel_for(int32_t{0}, desc->num_copies, [&](int32_t i) { copy_in_parallel(desc->copies[i], policy); });
+  context->workers.run(bytes, policy, [&] {
+    tbb::parallel_for(int32_t{0}, desc->num_copies, [&](int32_t i) { copy_in_parallel(desc->copies[i], policy); });
+  });
   return NSAMETA_OK;
 }
 

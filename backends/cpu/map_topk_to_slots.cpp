@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "backends/cpu/lengths.h"
 #include "backends/cpu/state.h"
 #include "core/backend.h"
 #include "core/fault.h"
@@ -14,24 +15,13 @@ namespace {
 
 using desc_t = nsameta_map_topk_to_slots_desc;
 
-int64_t read(const nsameta_lengths& vector, int64_t i) {
-  if (vector.dtype == NSAMETA_INT64) return static_cast<const int64_t*>(vector.data)[i * vector.stride];
-  return static_cast<const int32_t*>(vector.data)[i * vector.stride];
-}
-
-// The row of the table that a token looks up.
-struct table_row {
-  const int32_t* cells = nullptr;  // NULL: every index gives -1
-  uint64_t fault = 0;              // why, for the first index that is not negative
-};
-
 // The request of a token: the first whose tokens end beyond it. num_requests when there is none.
 int64_t owner_of(const desc_t& desc, int64_t token) {
   int64_t low = 0;
   int64_t high = desc.num_requests;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (read(desc.cu_seqlens_q, middle + 1) > token) {
+    if (length_at(desc.cu_seqlens_q, middle + 1) > token) {
       high = middle;
     } else {
       low = middle + 1;
@@ -40,13 +30,13 @@ int64_t owner_of(const desc_t& desc, int64_t token) {
   return low;
 }
 
-table_row find_row(const desc_t& desc, int64_t token) {
+topk_row find_row(const desc_t& desc, int64_t token) {
   if (desc.source == NSAMETA_SLOTS_OF_TOKEN) return {desc.table.data + token * desc.table.row_stride, 0};
   if (desc.source != NSAMETA_SLOTS_OF_REQUEST) return {desc.table.data, 0};
   const int64_t request =
-      desc.token_to_batch.data != nullptr ? read(desc.token_to_batch, token) : owner_of(desc, token);
+      desc.token_to_batch.data != nullptr ? length_at(desc.token_to_batch, token) : owner_of(desc, token);
   if (request < 0 || request >= desc.num_requests) return {nullptr, fault_word(NSAMETA_CHECK_POOL_ROW, -1, request)};
-  const int64_t row = read(desc.req_pool_indices, request);
+  const int64_t row = length_at(desc.req_pool_indices, request);
   if (row < 0 || row >= desc.table.num_rows) return {nullptr, fault_word(NSAMETA_CHECK_POOL_ROW, request, row)};
   return {desc.table.data + row * desc.table.row_stride, 0};
 }
@@ -57,38 +47,9 @@ struct row_fault {
   uint64_t word = 0;
 };
 
-// Returns the row's first fault, 0 if none.
-uint64_t map_row(const desc_t& desc, int64_t token) {
-  const int32_t* topk = desc.topk_indices + token * desc.topk_row_stride;
-  int32_t* slots = desc.slots + token * desc.slots_row_stride;
-  const int64_t offset = desc.offset.data != nullptr ? read(desc.offset, token) : 0;
-  const bool has_table = desc.source != NSAMETA_SLOTS_ARE_INDICES;
-  const table_row row = find_row(desc, token);
-  const int64_t limit = row.fault == 0 ? desc.table.num_columns : 0;
-  uint64_t fault = 0;
-  int32_t num_valid = 0;
-  for (int64_t i = 0; i < desc.num_topk; ++i) {
-    int32_t slot = -1;
-    if (topk[i] >= 0) {
-      const int64_t index = topk[i] + offset;
-      if (!has_table) {
-        slot = static_cast<int32_t>(index);
-      } else if (index >= 0 && index < limit) {
-        slot = row.cells[index * desc.table.column_stride];
-      } else if (fault == 0) {
-        fault = row.fault != 0 ? row.fault : fault_word(NSAMETA_CHECK_TOPK_INDEX, token, index);
-      }
-    }
-    slots[i] = slot;
-    num_valid += slot != -1 ? 1 : 0;
-  }
-  if (desc.num_valid != nullptr) desc.num_valid[token] = num_valid;
-  return fault;
-}
-
-row_fault map_rows(const desc_t& desc, int64_t begin, int64_t end, row_fault first) {
+row_fault map_rows(const desc_t& desc, const loops& loops, int64_t begin, int64_t end, row_fault first) {
   for (int64_t token = begin; token < end; ++token) {
-    const uint64_t fault = map_row(desc, token);
+    const uint64_t fault = loops.map_topk_row(desc, token, find_row(desc, token));
     if (fault != 0 && token < first.token) first = {token, fault};
   }
   return first;
@@ -100,15 +61,21 @@ nsameta_status map_topk_to_slots(void* state, const desc_t* desc, void*) {
   auto* context = static_cast<context_state*>(state);
   if (desc->num_tokens == 0 || desc->num_topk == 0) return NSAMETA_OK;
   const int64_t row_bytes = int64_t{desc->num_topk} * static_cast<int64_t>(sizeof(int32_t));
+  const loops& loops = context->loops;
   row_fault first;
   if (desc->num_tokens * row_bytes < context->policy.min_parallel_bytes) {
-    first = map_rows(*desc, 0, desc->num_tokens, first);
+    first = map_rows(*desc, loops, 0, desc->num_tokens, first);
   } else {
     const int64_t grain = std::max<int64_t>(context->policy.min_bytes_per_range / row_bytes, 1);
-    first = tbb::parallel_reduce(
-        tbb::blocked_range<int64_t>(0, desc->num_tokens, static_cast<size_t>(grain)), row_fault{},
-        [&](const auto& range, const row_fault& before) { return map_rows(*desc, range.begin(), range.end(), before); },
-        [](const row_fault& a, const row_fault& b) { return a.token < b.token ? a : b; });
+    const tbb::blocked_range<int64_t> rows(0, desc->num_tokens, static_cast<size_t>(grain));
+    context->workers.run(desc->num_tokens * row_bytes, context->policy, [&] {
+      first = tbb::parallel_reduce(
+          rows, row_fault{},
+          [&](const auto& range, const row_fault& before) {
+            return map_rows(*desc, loops, range.begin(), range.end(), before);
+          },
+          [](const row_fault& a, const row_fault& b) { return a.token < b.token ? a : b; });
+    });
   }
   uint64_t none = 0;
   if (first.word != 0) std::atomic_ref<uint64_t>(context->fault_word).compare_exchange_strong(none, first.word);

@@ -27,6 +27,7 @@ policy default_policy() {
       .request_weight_tokens = 4,
       .min_stream_bytes = last_level_cache_bytes(),
       .min_requests_per_chunk = 1024,
+      .min_all_nodes_bytes = last_level_cache_bytes(),
   };
 }
 
@@ -37,7 +38,8 @@ std::string to_string(const policy& policy) {
          field(" num_ranges_per_thread", policy.num_ranges_per_thread) +
          field(" request_weight_tokens", policy.request_weight_tokens) +
          field(" min_stream_bytes", policy.min_stream_bytes) +
-         field(" min_requests_per_chunk", policy.min_requests_per_chunk);
+         field(" min_requests_per_chunk", policy.min_requests_per_chunk) +
+         field(" min_all_nodes_bytes", policy.min_all_nodes_bytes);
 }
 
 }  // namespace nsameta::cpu

@@ -13,6 +13,7 @@ struct policy {
   int32_t request_weight_tokens;   // what a request costs beside its tokens, for the balance of ranges
   int64_t min_stream_bytes;        // outputs that together reach this bypass the cache; tables likewise
   int32_t min_requests_per_chunk;  // chunks are what the sums of the first step are taken over
+  int64_t min_all_nodes_bytes;     // less stays on one node where the memory has several
 };
 
 policy default_policy();

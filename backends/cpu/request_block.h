@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "backends/cpu/loops/loops.h"
 #include "core/backend.h"
 #include "core/formula.h"
 
@@ -19,9 +20,10 @@ struct running_sums {
 
 // The part of a descriptor that says what the requests are, and which of their sums the outputs of all sets need.
 struct request_source {
-  explicit request_source(const nsameta_build_metadata_desc& desc);
+  request_source(const nsameta_build_metadata_desc& desc, const cpu::loops& loops);
 
   const nsameta_build_metadata_desc& desc;
+  const cpu::loops& loops;
   int64_t batch;  // the true one
   bool is_ragged;
   bool clamp;
@@ -34,11 +36,11 @@ struct request_source {
   bool has_plan = false;
   formula::sparsity sparsity;
 
-  uint32_t kept_of(int32_t kv, int32_t q) const {
+  [[gnu::always_inline]] uint32_t kept_of(int32_t kv, int32_t q) const {
     return static_cast<uint32_t>(formula::dsa_sum_at(kv, clamp, sparsity)) -
            static_cast<uint32_t>(formula::dsa_sum_at(kv - q, clamp, sparsity));
   }
-  int64_t mqa_work_of(int32_t kv, int32_t q) const {
+  [[gnu::always_inline]] int64_t mqa_work_of(int32_t kv, int32_t q) const {
     if (desc.mqa_by_token != 0) return formula::segment_sum(kv) - formula::segment_sum(kv - q);
     return formula::segments(kv) * (desc.mqa_variant == NSAMETA_MQA_SM100_JUN26 ? q : 1);
   }
@@ -48,7 +50,9 @@ struct request_block {
   static constexpr int kCapacity = 256;
 
   // Reads requests [first, first + num) and what is needed of their sums. Returns the first fault, 0 if none.
-  uint64_t load(const request_source& source, int64_t first, int num, const running_sums& before);
+  uint64_t load(const request_source& source, int64_t first, int num, const running_sums& before) {
+    return source.loops.load_block(source, first, num, before, this);
+  }
   // Forgets the first `num_tokens` tokens of the first request.
   void drop_front(const request_source& source, int32_t num_tokens);
 

@@ -9,9 +9,7 @@
 #include <algorithm>
 #include <atomic>
 
-#include "backends/cpu/row_copy.h"
 #include "backends/cpu/slots.h"
-#include "backends/cpu/token_fill.h"
 
 namespace nsameta::cpu {
 namespace {
@@ -76,6 +74,7 @@ class table_writer {
  public:
   table_writer(const request_source& source, const policy& policy)
       : desc_(source.desc),
+        loops_(source.loops),
         policy_(policy),
         tables_(source.desc),
         only_pages_(tables_.num_slots + tables_.num_flattened == 0),
@@ -97,6 +96,7 @@ class table_writer {
   void write_pages(const table_request& request, int64_t begin, int64_t end, bool is_streamed) const;
 
   const nsameta_build_metadata_desc& desc_;
+  const loops& loops_;
   const policy& policy_;
   table_list tables_;
   bool only_pages_;
@@ -210,7 +210,7 @@ void table_writer::write_slots(const table_request& request, int64_t begin, int6
   if (row.stride == 1 && end <= row.num_positions) {
     cells = row.data + begin;
   } else {
-    copy_slots(row, begin, end - begin, gathered);
+    loops_.copy_slots(row, begin, end - begin, gathered);
   }
   for (int i = 0; i < tables_.num_slots; ++i) {
     const nsameta_output& output = *tables_.slots[i];
@@ -219,14 +219,14 @@ void table_writer::write_slots(const table_request& request, int64_t begin, int6
     auto* to =
         static_cast<int32_t*>(output.data) + request.first_row * output.row_stride + begin * output.column_stride;
     for (int64_t r = 0; r < num_rows; ++r, to += output.row_stride) {
-      copy_cells(cells, num, to, output.column_stride, is_streamed);
+      loops_.copy_cells(cells, num, to, output.column_stride, is_streamed);
     }
   }
   for (int i = 0; i < tables_.num_flattened; ++i) {
     const nsameta_output& output = *tables_.flattened[i];
     const int64_t first = request.first_key + begin;
     const int64_t num = std::min(std::min(end, request.kv) - begin, output.capacity - first);
-    copy_cells(cells, num, static_cast<int32_t*>(output.data) + first, 1, is_streamed);
+    loops_.copy_cells(cells, num, static_cast<int32_t*>(output.data) + first, 1, is_streamed);
   }
 }
 
@@ -235,7 +235,7 @@ void table_writer::write_pages(const table_request& request, int64_t begin, int6
   int32_t cells[kPieceCells];
   const int64_t first = begin >> desc_.page_shift;
   const int64_t num_pages = ((end - 1) >> desc_.page_shift) + 1 - first;
-  copy_pages(slot_row(desc_.req_to_token, request.pool_row), desc_.page_shift, first, num_pages, cells);
+  loops_.copy_pages(slot_row(desc_.req_to_token, request.pool_row), desc_.page_shift, first, num_pages, cells);
   for (int i = 0; i < tables_.num_pages; ++i) {
     const nsameta_output& output = *tables_.pages[i];
     const int64_t num = std::min(num_pages, page_columns(output, request) - first);
@@ -243,7 +243,7 @@ void table_writer::write_pages(const table_request& request, int64_t begin, int6
     auto* to =
         static_cast<int32_t*>(output.data) + request.first_row * output.row_stride + first * output.column_stride;
     for (int64_t r = 0; r < num_rows; ++r, to += output.row_stride) {
-      copy_cells(cells, num, to, output.column_stride, is_streamed);
+      loops_.copy_cells(cells, num, to, output.column_stride, is_streamed);
     }
   }
 }

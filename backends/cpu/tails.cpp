@@ -5,14 +5,17 @@
 
 #include <algorithm>
 
-#include "backends/cpu/token_fill.h"
 #include "backends/cpu/token_outputs.h"
 
 namespace nsameta::cpu {
 namespace {
 
+void stream_value(const loops& loops, int32_t* to, int64_t num, int32_t value) { loops.stream_int32(to, num, value); }
+void stream_value(const loops& loops, int64_t* to, int64_t num, int32_t value) { loops.stream_int64(to, num, value); }
+
 template <typename Element>
-void write_token_tail(const nsameta_output& output, int64_t begin, int32_t tail, const policy& policy) {
+void write_token_tail(const loops& loops, const nsameta_output& output, int64_t begin, int32_t tail,
+                      const policy& policy) {
   auto* data = static_cast<Element*>(output.data);
   Element value = 0;
   if (tail == NSAMETA_TAIL_LAST) value = data[begin - 1];
@@ -27,9 +30,7 @@ void write_token_tail(const nsameta_output& output, int64_t begin, int32_t tail,
     if (bytes < policy.min_stream_bytes) {
       std::fill(data + range.begin(), data + range.end(), value);
     } else {
-      constant_run run;
-      line_writer<Element>(data + range.begin())
-          .write(run, 0, static_cast<uint32_t>(value), range.end() - range.begin());
+      stream_value(loops, data + range.begin(), range.end() - range.begin(), static_cast<int32_t>(value));
       finish_streaming();
     }
   });
@@ -54,20 +55,23 @@ void write_row_tail(const nsameta_output& output, int64_t begin, int64_t end, in
 
 }  // namespace
 
-void write_token_tails(const nsameta_build_metadata_desc& desc, int64_t num_tokens, const policy& policy) {
+void write_token_tails(const request_source& source, int64_t num_tokens, const policy& policy) {
+  const nsameta_build_metadata_desc& desc = source.desc;
   if (desc.tail == NSAMETA_TAIL_KEEP || num_tokens == 0) return;
   for_each_token_output(desc, [&](const nsameta_output& output, int num_leading) {
     const int64_t end = num_tokens + num_leading;
     if (end >= output.capacity) return;
     if (output.dtype == NSAMETA_INT64) {
-      write_token_tail<int64_t>(output, end, desc.tail, policy);
+      write_token_tail<int64_t>(source.loops, output, end, desc.tail, policy);
     } else {
-      write_token_tail<int32_t>(output, end, desc.tail, policy);
+      write_token_tail<int32_t>(source.loops, output, end, desc.tail, policy);
     }
   });
 }
 
-void write_request_tails(const nsameta_build_metadata_desc& desc, int64_t true_batch) {
+void write_request_tails(const request_source& source) {
+  const nsameta_build_metadata_desc& desc = source.desc;
+  const int64_t true_batch = source.batch;
   if (desc.tail == NSAMETA_TAIL_KEEP || true_batch == desc.batch) return;
   for (int i = 0; i < desc.num_sets; ++i) {
     const nsameta_output_set& set = desc.sets[i];

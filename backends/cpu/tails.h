@@ -4,14 +4,14 @@
 #include <cstdint>
 
 #include "backends/cpu/policy.h"
-#include "core/backend.h"
+#include "backends/cpu/request_block.h"
 
 namespace nsameta::cpu {
 
 // After all tokens are written.
-void write_token_tails(const nsameta_build_metadata_desc& desc, int64_t num_tokens, const policy& policy);
+void write_token_tails(const request_source& source, int64_t num_tokens, const policy& policy);
 
 // From the true batch to the descriptor's, after all requests are written.
-void write_request_tails(const nsameta_build_metadata_desc& desc, int64_t true_batch);
+void write_request_tails(const request_source& source);
 
 }  // namespace nsameta::cpu

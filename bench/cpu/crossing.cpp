@@ -1,10 +1,12 @@
-// Where several threads begin to pay: min_parallel_bytes of the policy. The backend is called directly, since only its
-// own function takes a policy.
+// Where several threads begin to pay, and where stores past the cache do: min_parallel_bytes and min_stream_bytes of the
+// policy. The backend is called directly, since only its own function takes a policy.
 #include <fmt/format.h>
 
+#include <string>
 #include <vector>
 
 #include "backends/cpu/build_metadata.h"
+#include "backends/cpu/settings.h"
 #include "bench/cpu/benchmarks.h"
 
 namespace nsameta::bench {
@@ -37,7 +39,7 @@ class crossing_job {
   int64_t bytes() const { return static_cast<int64_t>((visible_.size() + kept_.size()) * sizeof(int32_t)); }
   void run(const cpu::policy& policy) const {
     uint64_t fault = 0;
-    cpu::build_metadata(desc_, policy, &fault);
+    cpu::build_metadata(desc_, *cpu::process_settings().loops, policy, &fault);
   }
   bool is_right() const { return visible_.back() == 100'000 && kept_.back() == 2048; }
 
@@ -46,12 +48,10 @@ class crossing_job {
   std::vector<int32_t> seq_, extend_, visible_, kept_;
 };
 
-void add_crossing(int64_t batch, const char* name, int64_t min_parallel_bytes) {
+void add_crossing(int64_t batch, const std::string& name, const cpu::policy& policy) {
   const int64_t kib = batch * kQuery * 8 / 1024;
   benchmark::RegisterBenchmark(fmt::format("crossing/kib:{}/{}", kib, name).c_str(), [=](benchmark::State& state) {
     const crossing_job job(batch);
-    cpu::policy policy = cpu::default_policy();
-    policy.min_parallel_bytes = min_parallel_bytes;
     for (auto _ : state) job.run(policy);
     if (!job.is_right()) return fail(state, "wrong lengths");
     state.SetBytesProcessed(job.bytes() * static_cast<int64_t>(state.iterations()));
@@ -62,8 +62,18 @@ void add_crossing(int64_t batch, const char* name, int64_t min_parallel_bytes) {
 
 void register_crossing() {
   for (int64_t batch = 256; batch <= 32'768; batch *= 2) {
-    add_crossing(batch, "one_thread", INT64_MAX);
-    add_crossing(batch, "all_threads", 0);
+    cpu::policy policy = cpu::default_policy();
+    policy.min_parallel_bytes = INT64_MAX;
+    add_crossing(batch, "one_thread", policy);
+    policy.min_parallel_bytes = 0;
+    add_crossing(batch, "all_threads", policy);
+  }
+  for (int64_t batch = 8192; batch <= 262'144; batch *= 2) {
+    cpu::policy policy = cpu::default_policy();
+    policy.min_stream_bytes = INT64_MAX;
+    add_crossing(batch, "cached", policy);
+    policy.min_stream_bytes = 0;
+    add_crossing(batch, "streamed", policy);
   }
 }
 

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <stdexcept>
 
 #include "backends/cpu/policy.h"
+#include "backends/cpu/settings.h"
 #include "bench/cpu/benchmarks.h"
 
 namespace nsameta::bench {
@@ -19,7 +21,7 @@ constexpr const char* kHelp =
   <group>/<shape>  every case of bench/cases.json, with all threads
   scaling/...      the seed operation by batch, tokens of a request and threads; scaling_tables: page tables
   enqueue/...      what a call costs the host
-  crossing/...     one thread against all, whatever the policy would choose
+  crossing/...     one thread against all, and stores through the cache against those past it, whatever the policy says
 
 share_of_fill: time of a non-temporal fill of as many bytes, beside each run, over that of the run.
 Exit codes: 0 all is well; 1 a result is wrong; 2 bad arguments.
@@ -27,6 +29,7 @@ Exit codes: 0 all is well; 1 a result is wrong; 2 bad arguments.
 Examples:
   bench_cpu --benchmark_filter=^verify/
   bench_cpu --benchmark_filter=scaling --benchmark_repetitions=5 --benchmark_out=cpu.json
+  NSAMETA_CPU_ISA=avx2 taskset -c 0-7 bench_cpu --benchmark_filter=scaling     eight cores, and AVX2
   numactl -N 0 -m 0 bench_cpu        the cores and the memory of one node of several
 
 )";
@@ -65,10 +68,13 @@ int main(int argc, char** argv) {
   }
   try {
     benchmark::Initialize(&argc, argv);
+    const auto& settings = nsameta::cpu::process_settings();
+    if (!settings.error.empty()) throw std::runtime_error(settings.error);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
     benchmark::AddCustomContext("processor", bench::processor());
     benchmark::AddCustomContext("threads", std::to_string(tbb::this_task_arena::max_concurrency()));
     benchmark::AddCustomContext("library", nsameta_build_string());
+    benchmark::AddCustomContext("isa", settings.loops->isa);
     benchmark::AddCustomContext("policy", to_string(nsameta::cpu::default_policy()));
     bench::register_enqueue();
     bench::register_scaling();

@@ -21,7 +21,8 @@ const std::string kFakeGpu = "NSAMETA_BACKEND_DIR=" + kPlugins + "/fake_gpu";
 // environment: NAME=value pairs, quoted for the shell where they need it.
 outcome probe(const std::string& environment, const std::string& arguments) {
   const std::string command =
-      "cd / && unset NSAMETA_LOG NSAMETA_BACKEND NSAMETA_BACKEND_DIR NSAMETA_TUNING "
+      "cd / && unset NSAMETA_LOG NSAMETA_BACKEND NSAMETA_BACKEND_DIR NSAMETA_TUNING NSAMETA_CPU_ISA "
+      "NSAMETA_CPU_THREADS "
       "SGLANG_NSA_USE_TRITON_METADATA; env " +
       environment + " " NSAMETA_DISPATCH_PROBE " " + arguments + " 2>&1";
   outcome result{-1, ""};
@@ -114,6 +115,16 @@ TEST(environment, booleans_that_are_none) {
                         "\" is not a boolean: true, 1, yes, y or false, 0, no, n, in any case");
   }
   expect_contains(probe("SGLANG_NSA_USE_TRITON_METADATA=maybe", "select 1"), 1, "NSAMETA_INVALID_ARGUMENT");
+}
+
+TEST(environment, the_cpu_runs_as_told_or_not_at_all) {
+  EXPECT_EQ(probe("NSAMETA_CPU_ISA=generic NSAMETA_CPU_THREADS=1", "run 1").text, "cpu: 0 3 7, 2\n");
+  expect_contains(probe("NSAMETA_CPU_ISA=mmx", "run 1"), 1,
+                  "NSAMETA_BACKEND_UNAVAILABLE: no usable backend reads cpu memory. Backends: ");
+  expect_contains(probe("NSAMETA_CPU_ISA=mmx", "run 1"), 1,
+                  "cpu: NSAMETA_CPU_ISA=mmx must be one of those that this CPU can run: ");
+  expect_contains(probe("NSAMETA_CPU_THREADS=0", "run 1"), 1, "cpu: NSAMETA_CPU_THREADS=0 must be a number from 1 to ");
+  expect_contains(probe(kNoGpu + " NSAMETA_CPU_ISA=mmx", "run 1"), 0, "good: ");  // not their concern
 }
 
 TEST(environment, device_memory_runs_staged_when_triton_is_off) {

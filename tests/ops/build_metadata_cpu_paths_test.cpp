@@ -5,6 +5,7 @@
 #include <string>
 
 #include "backends/cpu/build_metadata.h"
+#include "backends/cpu/settings.h"
 #include "core/ops/build_metadata.h"
 #include "tests/support/bound_case.h"
 #include "tests/support/random_case.h"
@@ -17,6 +18,7 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 class build_metadata_cpu_paths : public testing::Test {
  protected:
   void SetUp() override {
+    if (const std::string& error = cpu::process_settings().error; !error.empty()) GTEST_SKIP() << error;
     ASSERT_EQ(nsameta_context_create({NSAMETA_DEVICE_CPU, 0}, "cpu", &context_), NSAMETA_OK)
         << nsameta_last_error_message();
   }
@@ -30,7 +32,7 @@ class build_metadata_cpu_paths : public testing::Test {
     nsameta_build_metadata_desc desc{};
     ASSERT_EQ(build_metadata::check(&bound.args(), {NSAMETA_DEVICE_CPU, 0}, &desc), NSAMETA_OK);
     uint64_t fault_word = 0;
-    cpu::build_metadata(desc, policy, &fault_word);
+    cpu::build_metadata(desc, *cpu::process_settings().loops, policy, &fault_word);
     const auto expected = bound.expected_of(inputs);
     ASSERT_TRUE(bound.has_right_bytes(expected));
     if (!expected.faults.empty()) {
@@ -48,7 +50,8 @@ cpu::policy fine_policy(int64_t min_stream_bytes) {
           .num_ranges_per_thread = 64,
           .request_weight_tokens = 1,
           .min_stream_bytes = min_stream_bytes,
-          .min_requests_per_chunk = 7};
+          .min_requests_per_chunk = 7,
+          .min_all_nodes_bytes = 0};
 }
 
 cpu::policy draw_policy(random_source& random) {
@@ -57,7 +60,8 @@ cpu::policy draw_policy(random_source& random) {
           .num_ranges_per_thread = static_cast<int32_t>(random.in(1, 64)),
           .request_weight_tokens = static_cast<int32_t>(random.in(0, 9)),
           .min_stream_bytes = random.chance(50) ? 0 : kNever,
-          .min_requests_per_chunk = static_cast<int32_t>(random.pick({1, 2, 7, 64, 1024}))};
+          .min_requests_per_chunk = static_cast<int32_t>(random.pick({1, 2, 7, 64, 1024})),
+          .min_all_nodes_bytes = 0};
 }
 
 TEST_F(build_metadata_cpu_paths, random_cases_and_policies) {
@@ -74,6 +78,20 @@ TEST_F(build_metadata_cpu_paths, random_cases_and_policies) {
     check(c, draw_policy(random));
     if (HasFailure()) return;
   }
+}
+
+// Short queries, each length drawn: everything that is summed over the batch, and the path that the library takes.
+TEST_F(build_metadata_cpu_paths, one_million_requests) {
+  constexpr int64_t kBatch = 1'000'000;
+  random_source random(67);
+  auto c = ragged_case(NSAMETA_MODE_DRAFT_EXTEND, random_lengths(random, kBatch, 0, 2000),
+                       random_lengths(random, kBatch, 0, 3));
+  c.want({output_id::seqlens_expanded, output_id::nsa_cache_seqlens, output_id::nsa_cu_seqlens_k,
+          output_id::cu_seqlens_k, output_id::cu_seqlens_q, output_id::token_to_batch_idx, output_id::total_tokens});
+  check(c, cpu::default_policy());
+  auto single = decode_case(random_lengths(random, kBatch, 0, 2000));
+  single.want({output_id::cache_seqlens, output_id::nsa_cache_seqlens, output_id::cu_seqlens_k});
+  check(single, cpu::default_policy());
 }
 
 TEST_F(build_metadata_cpu_paths, streamed_outputs_at_any_alignment) {

@@ -1,0 +1,23 @@
+# OBJECTS, the loops of the CPU backend for each instruction set, define nothing that another object could see but their
+# table: an inline function in one of them might be the copy that the linker keeps for all, and fail on an older CPU.
+if(NOT OBJECTS)
+  message(FATAL_ERROR "no objects to look at")
+endif()
+foreach(object IN LISTS OBJECTS)
+  get_filename_component(isa ${object} NAME_WE)
+  execute_process(COMMAND ${NM} --defined-only --extern-only --format=posix ${object} OUTPUT_VARIABLE output
+    COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]+" lines "${output}")
+  string(LENGTH ${isa} length)
+  set(num_tables 0)
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^_ZN7nsameta3cpu${length}${isa}6kLoopsE [DR] ")
+      math(EXPR num_tables "${num_tables} + 1")
+    else()
+      message(SEND_ERROR "${object} defines ${line}")
+    endif()
+  endforeach()
+  if(NOT num_tables EQUAL 1)
+    message(SEND_ERROR "${object} defines no table kLoops of ${isa}")
+  endif()
+endforeach()
