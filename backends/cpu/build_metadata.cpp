@@ -51,7 +51,9 @@ void write_range(const request_source& source, bool is_streamed, const boundary&
     const int64_t dropped = begin.token - block.first_token;
     if (dropped > 0) block.drop_front(source, static_cast<int32_t>(std::min<int64_t>(dropped, block.q[0])));
     const auto owned = [&](int64_t r) { return static_cast<int>(std::clamp<int64_t>(r - request, 0, num)); };
-    source.loops.write_request_outputs(source, block, owned(begin.first_owned), owned(end.first_owned));
+    if (source.has_request_outputs) {
+      source.loops.write_request_outputs(source, block, owned(begin.first_owned), owned(end.first_owned));
+    }
     source.loops.write_token_outputs(source, block, end.token, is_streamed);
     request += num;
   }
@@ -78,7 +80,9 @@ void write_parallel(const request_source& source, const job_size& size, const ba
   };
   tbb::parallel_for(
       tbb::blocked_range<int>(0, num_ranges),
-      [&](const tbb::blocked_range<int>& range) { write_range(source, is_streamed, point(range.begin()), point(range.end())); },
+      [&](const tbb::blocked_range<int>& range) {
+        write_range(source, is_streamed, point(range.begin()), point(range.end()));
+      },
       tbb::simple_partitioner());
 }
 
@@ -100,7 +104,7 @@ outcome run_block(const request_source& source, const job_size& size, const poli
     (void)balance.sum_chunks();
     write_parallel(source, size, balance, policy);
   } else {
-    source.loops.write_request_outputs(source, block, 0, num_requests);
+    if (source.has_request_outputs) source.loops.write_request_outputs(source, block, 0, num_requests);
     source.loops.write_token_outputs(source, block, block.num_tokens, false);
   }
   write_others(source, block, policy);

@@ -11,9 +11,7 @@ std::vector<const loops*> runnable_loops() {
   __builtin_cpu_init();
   const bool has_avx2 =
       __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0;
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
-                          __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-                          __builtin_cpu_supports("avx512vl") != 0;
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") != 0;
   if (has_avx512) tables.push_back(&avx512::kLoops);
   if (has_avx2) tables.push_back(&avx2::kLoops);
 #endif

@@ -30,6 +30,8 @@ request_source::request_source(const nsameta_build_metadata_desc& descriptor, co
                   set.indexer_ks.data != nullptr || set.indexer_ke.data != nullptr || is_flattened;
     needs_kept |= set.nsa_cu_seqlens_k.data != nullptr;
     needs_slots |= is_table || set.out_slots.data != nullptr;
+    has_request_outputs |= set.cache_seqlens.data != nullptr || set.cu_seqlens_k.data != nullptr ||
+                           set.cu_seqlens_q.data != nullptr || set.paged_mqa_ctx_lens_2d.data != nullptr;
     has_tables |= is_table;
     has_schedule |= set.paged_mqa_schedule.data != nullptr;
     has_plan |= set.topk_plan.data != nullptr;

@@ -31,7 +31,8 @@ struct request_source {
   bool needs_keys = false;
   bool needs_kept = false;
   bool needs_slots = false;  // some output reads req_to_token
-  bool has_tables = false;   // page tables, flattened ones too
+  bool has_request_outputs = false;
+  bool has_tables = false;  // page tables, flattened ones too
   bool has_schedule = false;
   bool has_plan = false;
   formula::sparsity sparsity;

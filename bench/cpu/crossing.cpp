@@ -1,5 +1,5 @@
-// Where several threads begin to pay, and where stores past the cache do: min_parallel_bytes and min_stream_bytes of the
-// policy. The backend is called directly, since only its own function takes a policy.
+// Where several threads begin to pay, and where stores past the cache do: min_parallel_bytes and min_stream_bytes of
+// the policy. The backend is called directly, since only its own function takes a policy.
 #include <fmt/format.h>
 
 #include <string>

@@ -30,8 +30,8 @@ TEST(cpu_settings, an_isa_by_name) {
 
 TEST(cpu_settings, an_isa_that_is_unknown_or_cannot_run_is_refused) {
   for (const char* isa : {"avx512", "AVX2", "sse", "auto", "avx2 "}) {
-    EXPECT_EQ(parse(isa, nullptr).error, std::string("NSAMETA_CPU_ISA=") + isa +
-                                             " must be one of those that this CPU can run: avx2, generic");
+    EXPECT_EQ(parse(isa, nullptr).error,
+              std::string("NSAMETA_CPU_ISA=") + isa + " must be one of those that this CPU can run: avx2, generic");
   }
 }
 

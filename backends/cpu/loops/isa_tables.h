@@ -1,4 +1,5 @@
-// The tables that generic.cpp, avx2.cpp and avx512.cpp define. Those of instruction sets that the architecture lacks are not built.
+// The tables that generic.cpp, avx2.cpp and avx512.cpp define. Those of instruction sets that the architecture lacks
+// are not built.
 #pragma once
 
 #include "backends/cpu/loops/loops.h"

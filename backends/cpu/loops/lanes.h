@@ -12,9 +12,7 @@
 namespace nsameta::cpu {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
 constexpr int kLanes = 8;
 #else
 constexpr int kLanes = 4;
@@ -37,10 +35,8 @@ template <int kNum>
 [[gnu::always_inline]] inline lanes_u32<kNum> iota() {
   if constexpr (kNum == 4) {
     return lanes_u32<kNum>{0, 1, 2, 3};
-  } else if constexpr (kNum == 8) {
-    return lanes_u32<kNum>{0, 1, 2, 3, 4, 5, 6, 7};
   } else {
-    return lanes_u32<kNum>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return lanes_u32<kNum>{0, 1, 2, 3, 4, 5, 6, 7};
   }
 }
 
@@ -90,13 +86,8 @@ template <int kNum>
 }
 template <int kNum>
 [[gnu::always_inline]] inline void store(int64_t* to, lanes_u32<kNum> values) {
-  if constexpr (kNum == 16) {
-    store<8>(to, __builtin_shufflevector(values, values, 0, 1, 2, 3, 4, 5, 6, 7));
-    store<8>(to + 8, __builtin_shufflevector(values, values, 8, 9, 10, 11, 12, 13, 14, 15));
-  } else {
-    const auto wide = __builtin_convertvector((lanes_i32<kNum>)values, lanes_i64<kNum>);
-    std::memcpy(to, &wide, sizeof(wide));
-  }
+  const auto wide = __builtin_convertvector((lanes_i32<kNum>)values, lanes_i64<kNum>);
+  std::memcpy(to, &wide, sizeof(wide));
 }
 
 // Sends kBytes past the cache where the architecture can. Both sides are aligned to kBytes, or to a cache line.
@@ -110,9 +101,7 @@ template <int kBytes>
     return;
   } else {
     static_assert(kBytes == kVectorBytes);
-#if defined(__AVX512F__)
-    _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_load_si512(from));
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
     _mm256_stream_si256(static_cast<__m256i*>(to), _mm256_load_si256(static_cast<const __m256i*>(from)));
 #elif defined(__SSE2__)
     _mm_stream_si128(static_cast<__m128i*>(to), _mm_load_si128(static_cast<const __m128i*>(from)));

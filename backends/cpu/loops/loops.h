@@ -3,8 +3,9 @@
 // rest of the backend calls the loops through the table that it was given.
 //
 // What these files compile has internal linkage, but for the table: of an inline function that several files leave
-// behind the linker keeps one, and that might be the one for a CPU that is not there. So they use templates of their own
-// or functions that are always inlined, nothing of std that is a function; the test package.loops looks at the symbols.
+// behind the linker keeps one, and that might be the one for a CPU that is not there. So they use templates of their
+// own or functions that are always inlined, nothing of std that is a function; the test package.loops looks at the
+// symbols.
 #pragma once
 
 #include <cstdint>

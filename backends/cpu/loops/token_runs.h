@@ -18,7 +18,7 @@ constexpr int kNarrowLanes = 4;
 template <int kNum>
 constexpr int kGroup = kNum == 4 ? 4 : 2;
 template <int kNum>
-constexpr int kGroupTokens = kGroup<kNum>* kNum;
+constexpr int kGroupTokens = kGroup<kNum> * kNum;
 template <int kNum>
 using lanes_group = lanes_u32<kNum>[kGroup<kNum>];
 

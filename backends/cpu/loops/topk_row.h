@@ -50,16 +50,20 @@ class topk_mapper {
   }
 
   // As many whole vectors as there are; one with an index past the row is done one by one. Returns where it ended.
+#if defined(NSAMETA_CPU_GATHERS_512)
+  [[gnu::target("avx512f")]]
+#endif
   int64_t map_vectors(int64_t num) {
     int64_t i = 0;
-#if defined(__AVX512F__)
+#if defined(NSAMETA_CPU_GATHERS_512)
+    constexpr int kNum = 16;
     const __m512i limit = _mm512_set1_epi32(static_cast<int32_t>(least(limit_, INT32_MAX)));
     const __m512i none = _mm512_set1_epi32(-1);
-    for (; i + kLanes <= num; i += kLanes) {
+    for (; i + kNum <= num; i += kNum) {
       const __m512i index = _mm512_loadu_si512(topk_ + i);
       const __mmask16 is_wanted = _mm512_cmpgt_epi32_mask(index, none);
       if (_mm512_mask_cmpge_epi32_mask(is_wanted, index, limit) != 0) {
-        for (int k = 0; k < kLanes; ++k) map_one(i + k);
+        for (int k = 0; k < kNum; ++k) map_one(i + k);
         continue;
       }
       const __m512i slots = _mm512_mask_i32gather_epi32(none, is_wanted, index, cells_, 4);
@@ -67,20 +71,21 @@ class topk_mapper {
       num_valid_ += __builtin_popcount(_mm512_cmpneq_epi32_mask(slots, none));
     }
 #elif defined(__AVX2__)
+    constexpr int kNum = 8;
     const __m256i limit = _mm256_set1_epi32(static_cast<int32_t>(least(limit_, INT32_MAX)));
     const __m256i none = _mm256_set1_epi32(-1);
-    for (; i + kLanes <= num; i += kLanes) {
+    for (; i + kNum <= num; i += kNum) {
       const __m256i index = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(topk_ + i));
       const __m256i is_wanted = _mm256_cmpgt_epi32(index, none);
       const __m256i is_inside = _mm256_cmpgt_epi32(limit, index);
       if (_mm256_testc_si256(is_inside, is_wanted) == 0) {
-        for (int k = 0; k < kLanes; ++k) map_one(i + k);
+        for (int k = 0; k < kNum; ++k) map_one(i + k);
         continue;
       }
       const __m256i slots = _mm256_mask_i32gather_epi32(none, cells_, index, is_wanted, 4);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(slots_ + i), slots);
       const int is_none = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(slots, none)));
-      num_valid_ += kLanes - __builtin_popcount(static_cast<unsigned>(is_none));
+      num_valid_ += kNum - __builtin_popcount(static_cast<unsigned>(is_none));
     }
 #else
     (void)num;
