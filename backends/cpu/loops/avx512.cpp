@@ -2,4 +2,4 @@
 // faster (docs/CPU.md), so the options of the compiler are AVX2's.
 #define NSAMETA_CPU_ISA avx512
 #define NSAMETA_CPU_GATHERS_512
-#include "backends/cpu/loops/table.h"
+#include "backends/cpu/loops/table.inc"
