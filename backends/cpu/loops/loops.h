@@ -1,6 +1,6 @@
 // The loops that every element passes through. The headers of this folder are compiled once for each instruction set,
-// by generic.cpp, avx2.cpp and avx512.cpp, into a table each (table.inc); isa.h says which of them a CPU can run, and the
-// rest of the backend calls the loops through the table that it was given.
+// by generic.cpp, avx2.cpp and avx512.cpp, into a table each (table.inc); isa.h says which of them a CPU can run, and
+// the rest of the backend calls the loops through the table that it was given.
 //
 // What these files compile has internal linkage, but for the table: of an inline function that several files leave
 // behind the linker keeps one, and that might be the one for a CPU that is not there. So they use templates of their
