@@ -144,10 +144,12 @@ TEST(tuning, every_tunable_is_documented) {
     }
     return int64_t{-1};
   };
-#define NSAMETA_TUNABLE(field, least, most, decides, measured)                                                     \
-  expect_documented(                                                                                               \
-      #field, std::string(#field) == "min_stream_bytes" ? "last level cache" : std::to_string(default_of(#field)), \
-      std::to_string(least) + "..", decides, measured);
+  const auto text_of = [&](const std::string& name) {
+    const bool is_of_machine = name == "min_stream_bytes" || name == "min_all_nodes_bytes";
+    return is_of_machine ? "last level cache" : std::to_string(default_of(name));
+  };
+#define NSAMETA_TUNABLE(field, least, most, decides, measured) \
+  expect_documented(#field, text_of(#field), std::to_string(least) + "..", decides, measured);
 #include "backends/cpu/tunables.def"
 #undef NSAMETA_TUNABLE
 }
