@@ -118,10 +118,10 @@ TEST_P(build_metadata_contracts, far_more_tokens_than_capacity) {
   random_source random(36);
   for (const size_t batch : {3U, 256U}) {
     const auto size = static_cast<int64_t>(batch);
-    auto c = ragged_case(NSAMETA_MODE_EXTEND, random_lengths(random, size, 0, 5000),
-                         std::vector<int64_t>(batch, INT32_MAX))
-                 .want_all()
-                 .with_slack(11 * size - size * INT32_MAX);
+    auto c =
+        ragged_case(NSAMETA_MODE_EXTEND, random_lengths(random, size, 0, 5000), std::vector<int64_t>(batch, INT32_MAX))
+            .want_all()
+            .with_slack(11 * size - size * INT32_MAX);
     for (const auto tail : kTails) {
       c.tail = tail;
       check(c);
