@@ -1,6 +1,7 @@
 // Columns of text under headings, aligned to the right.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <vector>
