@@ -89,8 +89,9 @@ struct request_window {
         } else {
           found.search(start, group, t);
         }
-        const bool goes_on = (below >> (Rt::kWarp - 1)) != 0;
-        if (!goes_on || ++group == kMaxWarps || Rt::shfl(leads, group) >= end) return found;
+        if (below >> (Rt::kWarp - 1) == 0) return found;
+        ++group;
+        if (group == kMaxWarps || Rt::shfl(leads, group) >= end) return found;
         start = s.start[group * Rt::kWarp + Rt::lane()];
         heads = below = Rt::ballot(start < end);
       }
