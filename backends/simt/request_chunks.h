@@ -40,12 +40,13 @@ struct request_chunks {
 
   // Every thread of the block calls; a barrier has to follow.
   static NSAMETA_DEVICE void sum(smem& s, const params& p, std::int32_t query_width) {
+    const std::int32_t width = not_negative(query_width);
     const bool is_plain = p.sparsity.kpool == 1 && p.sparsity.topk <= formula::kMaxPlainSum &&
-                          (kRagged || query_width <= formula::kMaxPlainSum);
+                          (kRagged || width <= formula::kMaxPlainSum);
     if (requests::are_packed(p) && (!sums::kHasKeys || is_plain)) {
-      sum_chunks<true>(s, p, query_width);
+      sum_chunks<true>(s, p, width);
     } else {
-      sum_chunks<false>(s, p, query_width);
+      sum_chunks<false>(s, p, width);
     }
     if constexpr (kRagged) {
       for (std::int32_t i = count(p) + Rt::thread_idx(); i < kMaxChunks; i += Rt::block_dim()) s.of_chunk.tokens[i] = 0;

@@ -129,6 +129,16 @@ TEST_P(build_metadata_contracts, far_more_tokens_than_capacity) {
   }
 }
 
+TEST_P(build_metadata_contracts, static_width_that_is_negative) {
+  // Counts as 0 for every request, whichever kernel the batch takes.
+  random_source random(37);
+  for (const int64_t batch : {3, 300, 3000}) {
+    auto c = ragged_case(NSAMETA_MODE_DRAFT_EXTEND, random_lengths(random, batch, 0, 5000), {-5}).want_all();
+    c.inputs.static_width = true;
+    check(c);
+  }
+}
+
 TEST_P(build_metadata_contracts, empty_batch) {
   for (const auto tail : kTails) {
     auto ragged = ragged_case(NSAMETA_MODE_EXTEND, {}, {}).want_all();
