@@ -35,14 +35,12 @@ policy default_policy() {
 }
 
 std::string to_string(const policy& policy) {
-  const auto field = [](const char* name, int64_t value) { return std::string(name) + '=' + std::to_string(value); };
-  return field("min_parallel_bytes", policy.min_parallel_bytes) +
-         field(" min_bytes_per_range", policy.min_bytes_per_range) +
-         field(" num_ranges_per_thread", policy.num_ranges_per_thread) +
-         field(" request_weight_tokens", policy.request_weight_tokens) +
-         field(" min_stream_bytes", policy.min_stream_bytes) +
-         field(" min_requests_per_chunk", policy.min_requests_per_chunk) +
-         field(" min_all_nodes_bytes", policy.min_all_nodes_bytes);
+  std::string text;
+#define NSAMETA_TUNABLE(field, least, most, decides, measured) \
+  text += (text.empty() ? "" : " ") + std::string(#field "=") + std::to_string(policy.field);
+#include "backends/cpu/tunables.def"
+#undef NSAMETA_TUNABLE
+  return text;
 }
 
 }  // namespace nsameta::cpu

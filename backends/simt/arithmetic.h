@@ -27,6 +27,17 @@ NSAMETA_DEVICE std::int32_t saturating_reduce(std::int32_t value) {
   return formula::saturate((std::int64_t{high} << 16) + low);
 }
 
+// saturating_add over the lanes up to this one.
+template <class Rt>
+NSAMETA_DEVICE std::int32_t saturating_scan(std::int32_t value) {
+  NSAMETA_UNROLL
+  for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
+    const std::int32_t below = Rt::shfl_up(value, distance);
+    if (Rt::lane() >= distance) value = saturating_add(below, value);
+  }
+  return value;
+}
+
 // Modulo 2^32.
 NSAMETA_DEVICE std::int32_t wrapped_product(std::int32_t a, std::int32_t b) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));

@@ -176,12 +176,7 @@ struct request_chunks {
     scan.up_to[0] = of_lane[0];
     NSAMETA_UNROLL
     for (int i = 1; i < kOfLane; ++i) scan.up_to[i] = saturating_add(scan.up_to[i - 1], of_lane[i]);
-    std::int32_t up_to = scan.up_to[kOfLane - 1];
-    NSAMETA_UNROLL
-    for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-      const std::int32_t below = Rt::shfl_up(up_to, distance);
-      if (Rt::lane() >= distance) up_to = saturating_add(below, up_to);
-    }
+    const std::int32_t up_to = saturating_scan<Rt>(scan.up_to[kOfLane - 1]);
     scan.total = Rt::shfl(up_to, Rt::kWarp - 1);
     const std::int32_t of_lanes_below = Rt::shfl_up(up_to, 1);
     const std::int32_t before_lane = Rt::lane() == 0 ? 0 : of_lanes_below;
@@ -196,7 +191,7 @@ struct request_chunks {
     const std::int32_t chunk = request >> p.chunk_bits;
     prefix sum = before(s, chunk);
     NSAMETA_NO_UNROLL
-    for (std::int32_t first = (chunk << p.chunk_bits); first < request; first += Rt::kWarp) {
+    for (std::int32_t first = chunk << p.chunk_bits; first < request; first += Rt::kWarp) {
       const std::int32_t i = first + Rt::lane();
       prefix own{};
       if (i < request) {
@@ -212,16 +207,11 @@ struct request_chunks {
   static NSAMETA_DEVICE std::int32_t request_of(const params& p, std::int32_t chunk, std::int32_t tokens_before,
                                                 std::int32_t t) {
     std::int32_t before = tokens_before;
-    std::int32_t first = (chunk << p.chunk_bits);
+    std::int32_t first = chunk << p.chunk_bits;
     for (;;) {
       const std::int32_t request = first + Rt::lane();
-      std::int32_t up_to = request < p.batch ? not_negative(load_q(p, request)) : 0;
-      NSAMETA_UNROLL
-      for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-        const std::int32_t below = Rt::shfl_up(up_to, distance);
-        if (Rt::lane() >= distance) up_to = saturating_add(below, up_to);
-      }
-      up_to = saturating_add(before, up_to);
+      const std::int32_t own = request < p.batch ? not_negative(load_q(p, request)) : 0;
+      const std::int32_t up_to = saturating_add(before, saturating_scan<Rt>(own));
       const int passed = Rt::count_bits_below(Rt::ballot(up_to <= t), Rt::kWarp);
       if (passed < Rt::kWarp || first + Rt::kWarp >= p.batch) return smaller(first + passed, p.batch - 1);
       before = Rt::shfl(up_to, Rt::kWarp - 1);

@@ -75,12 +75,7 @@ struct topk_plan {
       const std::int32_t r = first + Rt::thread_idx();
       request_lengths lengths{};
       if (r < p.batch) lengths = {not_negative(load_kv(p, r)), not_negative(load_q(p, r))};
-      std::int32_t up_to = lengths.q;
-      NSAMETA_UNROLL
-      for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-        const std::int32_t below = Rt::shfl_up(up_to, distance);
-        if (Rt::lane() >= distance) up_to = saturating_add(below, up_to);
-      }
+      const std::int32_t up_to = saturating_scan<Rt>(lengths.q);
       if (Rt::lane() == Rt::kWarp - 1) s.tokens_of_warp[Rt::warp()] = up_to;
       Rt::sync_block();
       std::int32_t before = s.num_tokens;
