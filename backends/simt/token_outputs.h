@@ -118,8 +118,8 @@ struct token_quad {
     return wide & p.is_aligned;
   }
 
-  // The large kernel's outputs may be more than the cache holds: those stored first leave it first. H200, 2026-11-27, in
-  // a prototype: 65,536 requests of 256 tokens 36.8 -> 35.8 us, 16,384 requests, which fit, 8.70 and 8.72.
+  // The large kernel's outputs may be more than the cache holds: those stored first leave it first. H200, 2026-11-27,
+  // in a prototype: 65,536 requests of 256 tokens 36.8 -> 35.8 us, 16,384 requests, which fit, 8.70 and 8.72.
   NSAMETA_DEVICE void store(const build_metadata_params& p, int k, const std::int32_t (&values)[4]) const {
     if (is_wide(k)) {
       Rt::store128_streaming(p.token_data[k] + t, typename Rt::quad{values[0], values[1], values[2], values[3]});

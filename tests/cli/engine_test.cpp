@@ -284,8 +284,8 @@ TEST(engine, can_be_stopped_in_the_middle) {
   const trace t = random_trace(&random);
   engine e(t, engine_options{});
   recorder seen;
-  for (int i = 0; i < 20; ++i) e.step(seen);
-  EXPECT_GT(e.num_running(), 0);
+  // Which step leaves something running, the trace decides: an engine is idle between two short requests.
+  for (int i = 0; i < 20 || e.num_running() == 0; ++i) ASSERT_TRUE(e.step(seen));
   e.shut_down();  // throws when a page is lost
 }
 
