@@ -10,7 +10,7 @@
 #include "nsameta/nsameta.h"
 
 /* Raised whenever this file changes. A table of another version is refused, with both numbers in the reason. */
-#define NSAMETA_BACKEND_ABI_VERSION 4
+#define NSAMETA_BACKEND_ABI_VERSION 5
 #define NSAMETA_BACKEND_ENTRY "nsameta_backend_entry"
 
 #ifdef __cplusplus
@@ -198,6 +198,17 @@ typedef struct nsameta_backend {
 #define NSAMETA_OP(name) nsameta_status (*name)(void* state, const nsameta_##name##_desc* desc, void* stream);
 #include "ops.def"
 #undef NSAMETA_OP
+
+  /* A plan's launch, chosen once and run often. prepare_<op> chooses for every run of this descriptor, reads no tensor,
+   * and keeps the choice in *prepared: NULL at first, later what an earlier call for the same plan left there, which it
+   * may use again. launch_prepared runs it like the operation; release_prepared frees it. prepare_<op> == NULL: plans
+   * call the operation; where there is one, the other two are filled. */
+#define NSAMETA_OP(name) \
+  nsameta_status (*prepare_##name)(const void* state, const nsameta_##name##_desc* desc, void** prepared);
+#include "ops.def"
+#undef NSAMETA_OP
+  nsameta_status (*launch_prepared)(void* state, const void* prepared, void* stream);
+  void (*release_prepared)(void* state, void* prepared);
 
   /* What the choices of a context depend on; see nsameta_tunable. All three are NULL where a backend has nothing to
    * tune. get_tunable with state == NULL tells the defaults of the list that all contexts share. set_tunable gets an

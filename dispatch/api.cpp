@@ -263,7 +263,10 @@ nsameta_status nsameta_context_get_tunable(const nsameta_context* context, int32
 nsameta_status nsameta_context_set_tunable(nsameta_context* context, const char* name, int64_t value) {
   if (context == nullptr) return refuse_null("context");
   if (name == nullptr) return refuse_null("name");
-  return guarded([&] { return dispatch::set_tunable(*context->backend, context->state, "", name, value); });
+  return guarded([&] {
+    ++context->num_tunings;
+    return dispatch::set_tunable(*context->backend, context->state, "", name, value);
+  });
 }
 
 nsameta_status nsameta_get_tuning(int32_t backend_idx, int32_t device_idx, nsameta_tuning* tuning) {

@@ -16,6 +16,7 @@ struct nsameta_context {
   void* owner_state = nullptr;
   std::string reason;  // why this backend was chosen
   mutable std::atomic<uint64_t> num_launches{0};
+  uint64_t num_tunings = 0;  // plans choose again when it has changed
 
   nsameta_context() = default;
   nsameta_context(const nsameta_context&) = delete;

@@ -13,6 +13,8 @@ struct run_bounds {
   int32_t batch;
   int64_t num_tokens;
   int64_t max_kv;
+
+  bool operator==(const run_bounds&) const = default;
 };
 
 // Runs one operation on the host for tensors of a device, through host copies that are allocated when it is made.
@@ -47,6 +49,7 @@ class staged_run {
     static constexpr const char* kName = #name;                                                                \
     static constexpr slot nsameta_backend::* kSlot = &nsameta_backend::name;                                   \
     static constexpr auto kExplainSlot = &nsameta_backend::explain_##name;                                     \
+    static constexpr auto kPrepareSlot = &nsameta_backend::prepare_##name;                                     \
     [[nodiscard]] static nsameta_status check(const void* caller, nsameta_device device, desc* checked) {      \
       return nsameta::name::check(static_cast<const args*>(caller), device, checked);                          \
     }                                                                                                          \

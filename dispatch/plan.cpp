@@ -55,6 +55,60 @@ class direct_plan final : public nsameta_plan {
   typename Op::desc desc_;  // of the current run; a member, so that a run need not copy it
 };
 
+// A plan of a backend that chooses a launch once: while the bounds of a run stay, nothing but the launch is left to do.
+template <class Op>
+class prepared_plan final : public nsameta_plan {
+ public:
+  prepared_plan(const nsameta_context& context, const typename Op::desc& bound)
+      : context_(context), backend_(*context.backend), bound_(bound), desc_(bound) {}
+  ~prepared_plan() override {
+    if (prepared_ != nullptr) backend_.release_prepared(context_.state, prepared_);
+  }
+
+  // Rounded up, contexts that grow by a token a step keep their launch; no launch is sized by less.
+  nsameta_status run(const run_bounds& bounds, void* stream) override {
+    const run_bounds rounded{bounds.batch, bounds.num_tokens, round_up(bounds.max_kv)};
+    if (rounded != of_bounds_ || context_.num_tunings != of_tuning_) {
+      if (const auto status = prepare(rounded); status != NSAMETA_OK) return status;
+    }
+    const auto status = backend_.launch_prepared(context_.state, prepared_, stream);
+    if (status != NSAMETA_OK) return from_backend(backend_, status);
+    context_.count_launch();
+    return NSAMETA_OK;
+  }
+
+  // Also called when the plan is made, so that runs need not allocate.
+  nsameta_status prepare(const run_bounds& bounds) {
+    of_bounds_ = kNoBounds;
+    if (const auto status = narrow(bound_, bounds, &desc_); status != NSAMETA_OK) return status;
+    const auto status = (backend_.*Op::kPrepareSlot)(context_.state, &desc_, &prepared_);
+    if (status != NSAMETA_OK) return from_backend(backend_, status);
+    of_bounds_ = bounds;
+    of_tuning_ = context_.num_tunings;
+    return NSAMETA_OK;
+  }
+
+  nsameta_status explain(const run_bounds& bounds, char* text, size_t size, size_t* needed) const override {
+    return explain_run<Op>(context_, bound_, bounds, text, size, needed);
+  }
+
+ private:
+  static constexpr run_bounds kNoBounds{INT32_MIN, INT64_MIN, INT64_MIN};
+
+  static int64_t round_up(int64_t max_kv) {
+    constexpr int64_t kStep = 128;
+    return max_kv < 0 || max_kv > INT64_MAX - kStep ? max_kv : (max_kv + kStep - 1) / kStep * kStep;
+  }
+
+  const nsameta_context& context_;
+  const nsameta_backend& backend_;
+  const typename Op::desc bound_;
+  typename Op::desc desc_;
+  void* prepared_ = nullptr;
+  run_bounds of_bounds_ = kNoBounds;
+  uint64_t of_tuning_ = 0;
+};
+
 template <class Op>
 class staged_plan final : public nsameta_plan {
  public:
@@ -86,6 +140,10 @@ nsameta_status create(const nsameta_context& context, const void* args, nsameta_
   if (find_slot<Op>(context) == nullptr) return NSAMETA_UNSUPPORTED;
   if (context.is_staged()) {
     *plan = new staged_plan<Op>(context, desc);
+  } else if (context.backend->*Op::kPrepareSlot != nullptr) {
+    auto made = std::make_unique<prepared_plan<Op>>(context, desc);
+    if (const auto status = made->prepare({-1, -1, -1}); status != NSAMETA_OK) return status;
+    *plan = made.release();
   } else {
     *plan = new direct_plan<Op>(context, desc);
   }

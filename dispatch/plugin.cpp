@@ -44,6 +44,13 @@ const char* missing_slot(const nsameta_backend& table) {
   NSAMETA_REQUIRE_SLOT(is_capturing);
   NSAMETA_REQUIRE_SLOT(stream_create);
   NSAMETA_REQUIRE_SLOT(stream_destroy);
+#define NSAMETA_OP(name)                    \
+  if (table.prepare_##name != nullptr) {    \
+    NSAMETA_REQUIRE_SLOT(launch_prepared);  \
+    NSAMETA_REQUIRE_SLOT(release_prepared); \
+  }
+#include "core/ops.def"
+#undef NSAMETA_OP
   if (table.num_tunables != nullptr) {
     NSAMETA_REQUIRE_SLOT(get_tunable);
     NSAMETA_REQUIRE_SLOT(set_tunable);

@@ -209,6 +209,12 @@ constexpr nsameta_backend kBackend = {
 #define NSAMETA_OP(name) .name = guarded<name, void*, const nsameta_##name##_desc*, void*>,
 #include "core/ops.def"
 #undef NSAMETA_OP
+// What the CPU chooses, it chooses by lengths, which a run alone can read.
+#define NSAMETA_OP(name) .prepare_##name = nullptr,
+#include "core/ops.def"
+#undef NSAMETA_OP
+    .launch_prepared = nullptr,
+    .release_prepared = nullptr,
     .num_tunables = num_tunables,
     .get_tunable = get_tunable_of,
     .set_tunable = set_tunable_of,

@@ -74,5 +74,6 @@ using backend = simt::gpu_backend<api>;
                                 std::size_t* needed);
 #include "core/ops.def"
 #undef NSAMETA_OP
+nsameta_status prepare_build_metadata(const void* state, const nsameta_build_metadata_desc* desc, void** prepared);
 
 }  // namespace nsameta::cuda

@@ -24,6 +24,7 @@ nsameta_backend make_table() {
   table.explain_##name = explain_##name;
 #include "core/ops.def"
 #undef NSAMETA_OP
+  table.prepare_build_metadata = prepare_build_metadata;
   return table;
 }
 

@@ -5,16 +5,29 @@
 
 namespace nsameta::hip {
 
-nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void* stream) {
-  const simt::gpu_state& state = backend::of(opaque);
-  const backend::device_guard guard(state.device_id);
-  const auto run = [&](auto launch, auto trait) {
-    return simt::launch_build_metadata<decltype(trait)>(*desc, state, launch);
+namespace {
+
+template <int kWidth>
+hipError_t choose(const nsameta_build_metadata_desc& desc, const simt::gpu_state& state,
+                  simt::prepared_launch<api>* prepared) {
+  const simt::keeping_launcher<api, launcher<kWidth>> keep{prepared, {nullptr}};
+  return simt::launch_build_metadata<rt<kWidth>>(desc, state, keep);
+}
+
+auto choice(const void* opaque, const nsameta_build_metadata_desc& desc) {
+  return [&state = backend::of(opaque), &desc](simt::prepared_launch<api>* prepared) {
+    return state.warp_width == 64 ? choose<64>(desc, state, prepared) : choose<32>(desc, state, prepared);
   };
-  auto* const hip_stream = static_cast<hipStream_t>(stream);
-  const hipError_t error =
-      state.warp_width == 64 ? run(launcher<64>{hip_stream}, rt<64>{}) : run(launcher<32>{hip_stream}, rt<32>{});
-  return backend::check(error, "build_metadata");
+}
+
+}  // namespace
+
+nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void* stream) {
+  return backend::launch(opaque, "build_metadata", choice(opaque, *desc), stream);
+}
+
+nsameta_status prepare_build_metadata(const void* opaque, const nsameta_build_metadata_desc* desc, void** prepared) {
+  return backend::prepare("build_metadata", choice(opaque, *desc), prepared);
 }
 
 }  // namespace nsameta::hip

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "backends/simt/gpu_state.h"
+#include "backends/simt/prepared_launch.h"
 #include "core/backend.h"
 #include "core/text_writer.h"
 
@@ -230,6 +231,34 @@ struct gpu_backend {
     return NSAMETA_OK;
   }
 
+  // `choose` fills a prepared_launch, and returns the runtime's error.
+  template <class Choose>
+  static nsameta_status prepare(const char* op, const Choose& choose, void** slot) {
+    auto* prepared = static_cast<prepared_launch<Api>*>(*slot);
+    if (prepared == nullptr) prepared = new (std::nothrow) prepared_launch<Api>;
+    if (prepared == nullptr) return fail(NSAMETA_OUT_OF_MEMORY, "out of host memory");
+    *slot = prepared;
+    prepared->op = op;
+    return check(choose(prepared), op);
+  }
+
+  static nsameta_status launch_prepared(void* opaque, const void* prepared, void* stream) {
+    const device_guard guard(of(opaque).device_id);
+    const auto& chosen = *static_cast<const prepared_launch<Api>*>(prepared);
+    return check(chosen.run(chosen, static_cast<stream_t>(stream)), chosen.op);
+  }
+
+  static void release_prepared(void*, void* prepared) { delete static_cast<prepared_launch<Api>*>(prepared); }
+
+  // The same at once.
+  template <class Choose>
+  static nsameta_status launch(void* opaque, const char* op, const Choose& choose, void* stream) {
+    prepared_launch<Api> prepared;
+    prepared.op = op;
+    const auto status = check(choose(&prepared), op);
+    return status != NSAMETA_OK ? status : launch_prepared(opaque, &prepared, stream);
+  }
+
   // The table without its operations.
   static nsameta_backend make_table(const char* name, std::int32_t priority,
                                     nsameta_status (*probe)(std::int32_t* num_devices)) {
@@ -258,6 +287,8 @@ struct gpu_backend {
     table.num_tunables = num_tunables;
     table.get_tunable = get_tunable;
     table.set_tunable = set_tunable;
+    table.launch_prepared = launch_prepared;
+    table.release_prepared = release_prepared;
     return table;
   }
 };

@@ -101,6 +101,17 @@ void add(const std::string& name, const context& on, const Args& args, Call call
   calls->push_back({name + ".one_shot", [&on, args, call] { (on.*call)(args, nullptr); }, {}});
 }
 
+// A plan whose bounds differ from those of the run before, so that it has its launch chosen again.
+void add_other_bounds(const std::string& name, const context& on, const build_metadata_args& args,
+                      std::vector<counted_call>* calls) {
+  const auto shared = std::make_shared<plan>(on, args);
+  const auto run = [shared, num_tokens = std::int64_t{kBatch} * kDraftTokens]() mutable {
+    num_tokens ^= 1;
+    shared->run(nullptr, -1, num_tokens);
+  };
+  calls->push_back({name + ".plan_other_bounds", run, {}});
+}
+
 }  // namespace
 
 nsameta_tensor tensor_memory::vector(std::size_t size, std::int32_t value) {
@@ -123,6 +134,7 @@ std::vector<counted_call> make_counted_calls(const context& on, tensor_memory* m
   add("seed_b32", on, seed(memory), &context::build_metadata, &calls);
   add("draft_extend_b32", on, draft_extend(memory), &context::build_metadata, &calls);
   add("verify_b32", on, verify(memory), &context::build_metadata, &calls);
+  add_other_bounds("verify_b32", on, verify(memory), &calls);
   add("decode_b32", on, decode(memory), &context::build_metadata, &calls);
   // Lives as long as the process: a one-shot call reads the list each time.
   static std::vector<std::vector<nsameta_copy_pair>> lists;

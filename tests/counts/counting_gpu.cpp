@@ -48,23 +48,34 @@ __attribute__((noinline)) api::error count_launch(const char* kernel, int num_bl
 }
 
 struct launcher {
+  api::stream stream;
+
   template <class Kernel>
   api::error operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int = 1) const {
     return count_launch(kKernelName<Kernel>.c_str(), num_blocks, block_threads, &params);
   }
 };
 
-nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void*) {
-  const simt::gpu_state& state = backend::of(opaque);
-  const backend::device_guard guard(state.device_id);
-  return backend::check(simt::launch_build_metadata<trait>(*desc, state, launcher{}), "build_metadata");
+auto choice(const void* opaque, const nsameta_build_metadata_desc& desc) {
+  return [&state = backend::of(opaque), &desc](simt::prepared_launch<api>* prepared) {
+    const simt::keeping_launcher<api, launcher> keep{prepared, {}};
+    return simt::launch_build_metadata<trait>(desc, state, keep);
+  };
+}
+
+nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void* stream) {
+  return backend::launch(opaque, "build_metadata", choice(opaque, *desc), stream);
+}
+
+nsameta_status prepare_build_metadata(const void* opaque, const nsameta_build_metadata_desc* desc, void** prepared) {
+  return backend::prepare("build_metadata", choice(opaque, *desc), prepared);
 }
 
 nsameta_status copy_metadata(void* opaque, const nsameta_copy_metadata_desc* desc, void*) {
   if (desc->num_copies == 0) return NSAMETA_OK;
   const simt::gpu_state& state = backend::of(opaque);
   const backend::device_guard guard(state.device_id);
-  return backend::check(simt::launch_copy_metadata<trait>(*desc, state.num_multiprocessors, launcher{}),
+  return backend::check(simt::launch_copy_metadata<trait>(*desc, state.num_multiprocessors, launcher{nullptr}),
                         "copy_metadata");
 }
 
@@ -73,14 +84,14 @@ nsameta_status map_topk_to_slots(void* opaque, const nsameta_map_topk_to_slots_d
   const simt::gpu_state& state = backend::of(opaque);
   const backend::device_guard guard(state.device_id);
   return backend::check(
-      simt::launch_map_topk_to_slots<trait>(*desc, state.fault_word, state.num_multiprocessors, launcher{}),
+      simt::launch_map_topk_to_slots<trait>(*desc, state.fault_word, state.num_multiprocessors, launcher{nullptr}),
       "map_topk_to_slots");
 }
 
 nsameta_status mla_schedule(void* opaque, const nsameta_mla_schedule_desc* desc, void*) {
   const simt::gpu_state& state = backend::of(opaque);
   const backend::device_guard guard(state.device_id);
-  return backend::check(simt::launch_mla_schedule<trait>(*desc, state.fault_word, launcher{}), "mla_schedule");
+  return backend::check(simt::launch_mla_schedule<trait>(*desc, state.fault_word, launcher{nullptr}), "mla_schedule");
 }
 
 nsameta_status probe(std::int32_t* num_devices) {
@@ -97,6 +108,7 @@ nsameta_backend make_table() {
   table.explain_##name = explain_##name;
 #include "core/ops.def"
 #undef NSAMETA_OP
+  table.prepare_build_metadata = prepare_build_metadata;
   return table;
 }
 

@@ -55,9 +55,19 @@ using trait = rt<kWidth>;
 
 launcher<kWidth> launch_on(void* stream) { return {static_cast<stream_state*>(stream)}; }
 
+auto choice(const void* opaque, const nsameta_build_metadata_desc& desc) {
+  return [&state = backend::of(opaque), &desc](simt::prepared_launch<api<kWidth>>* prepared) {
+    const simt::keeping_launcher<api<kWidth>, launcher<kWidth>> keep{prepared, {nullptr}};
+    return simt::launch_build_metadata<trait>(desc, state, keep);
+  };
+}
+
 nsameta_status build_metadata(void* opaque, const nsameta_build_metadata_desc* desc, void* stream) {
-  const auto& state = backend::of(opaque);
-  return backend::check(simt::launch_build_metadata<trait>(*desc, state, launch_on(stream)), "build_metadata");
+  return backend::launch(opaque, "build_metadata", choice(opaque, *desc), stream);
+}
+
+nsameta_status prepare_build_metadata(const void* opaque, const nsameta_build_metadata_desc* desc, void** prepared) {
+  return backend::prepare("build_metadata", choice(opaque, *desc), prepared);
 }
 
 nsameta_status copy_metadata(void* opaque, const nsameta_copy_metadata_desc* desc, void* stream) {
@@ -96,6 +106,7 @@ nsameta_backend make_table() {
   table.explain_##name = backend::explain<trait, nsameta_##name##_desc>;
 #include "core/ops.def"
 #undef NSAMETA_OP
+  table.prepare_build_metadata = prepare_build_metadata;
   return table;
 }
 
