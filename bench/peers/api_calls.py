@@ -79,10 +79,13 @@ def _per_call(number, num_calls):
     return number // num_calls if number % num_calls == 0 else round(number / num_calls, 2)
 
 
-def _seconds(call, synchronize):
+def _seconds(call):
+    import torch
+
+    torch.cuda.synchronize()
     begin = time.perf_counter()
     call()
-    synchronize()
+    torch.cuda.synchronize()
     return time.perf_counter() - begin
 
 
@@ -108,12 +111,11 @@ def _trace(call, num_calls):
     ]
 
 
-def count_of(call, synchronize, what):
-    """Calls of each kind that a warm call makes, or None where the profiler cannot tell, which stderr then says."""
+def count_of(make, what):
+    """Calls of each kind by the warm call that make() returns, or None where that cannot be told, as stderr then says."""
     try:
-        call()
-        synchronize()
-        num_calls = 1 if _seconds(call, synchronize) > _LONG_S else NUM_CALLS
+        call = make()
+        num_calls = 1 if _seconds(call) > _LONG_S else NUM_CALLS
         for _ in range(2):  # a first trace may begin before CUPTI does
             found = count(_trace(call, num_calls), _MARK, num_calls)
             if found is not None:

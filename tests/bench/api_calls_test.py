@@ -101,12 +101,12 @@ class Counts(unittest.TestCase):
 
 class Failures(unittest.TestCase):
     def test_a_call_that_fails_is_told_and_counts_as_unknown(self):
-        def call():
+        def make():
             raise RuntimeError("out of order")
 
         err = io.StringIO()
         with contextlib.redirect_stderr(err):
-            self.assertIsNone(api_calls.count_of(call, lambda: None, "verify/b1 by a peer"))
+            self.assertIsNone(api_calls.count_of(make, "verify/b1 by a peer"))
         self.assertIn("verify/b1 by a peer: API calls not counted: RuntimeError('out of order')", err.getvalue())
 
 
