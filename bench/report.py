@@ -5,6 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
+import floor
 import results
 
 EPILOG = """examples:
@@ -12,24 +13,24 @@ EPILOG = """examples:
   ./dev report build/bench/2026-11-27T120000 --out build/bench/plots    # with a matplotlib of its own, if there is none
 exit codes: 0; 2 bad arguments or files"""
 
-
 _LONGEST_ERROR = 40
+_TEXT = ("case", "variant", "implementation", "benchmark", "reason")
 
 
 def table(headings, rows):
-    """Markdown: the first column to the left, the others to the right, all aligned."""
+    """Markdown, all aligned: text to the left, figures to the right."""
     cells = [headings, *rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
+    is_text = [heading in _TEXT for heading in headings]
 
     def line(row):
-        padded = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-        ]
-        return f"| {' | '.join(padded)} |"
+        columns = zip(row, widths, is_text, strict=True)
+        return f"| {' | '.join(cell.ljust(width) if left else cell.rjust(width) for cell, width, left in columns)} |"
 
-    rule = f"|{'-' * (widths[0] + 2)}|{'|'.join('-' * (width + 1) + ':' for width in widths[1:])}|"
-    return "\n".join([line(headings), rule, *map(line, rows)])
+    rules = (
+        "-" * (width + 2) if left else "-" * (width + 1) + ":" for width, left in zip(widths, is_text, strict=True)
+    )
+    return "\n".join([line(headings), f"|{'|'.join(rules)}|", *map(line, rows)])
 
 
 def with_spread(spread, digits=2):
@@ -78,18 +79,39 @@ def gpu_table(run):
     return table([*headings, "MB", "floor, us", "floor / graph, %", "floor / cold, %"], rows)
 
 
+def api_cells(row):
+    """Calls of the API by kind; copies hold fills, and a result without them is older than their counting."""
+    counted = row.facts.get("api") or {}
+    return [f"{counted[kind]:g}" if kind in counted else "" for kind in ("launches", "copies", "synchronisations")]
+
+
 def peers_table(run):
     rows = []
     for row in run.rows:
         if row.error:
-            rows.append([row.case, row.impl, failure(row), "", "", "", ""])
+            rows.append([row.case, row.impl, failure(row), *[""] * 6])
             continue
-        facts = ["" if row.facts.get(name) is None else str(row.facts[name]) for name in ("launches", "syncs")]
         graph = with_spread(row.metrics.get("graph_us")) or row.facts.get("no_graph", "")
+        cold = with_spread(row.metrics.get("cold_us"))
         walls = [with_spread(row.metrics.get(name), 1) for name in ("wall_us", "done_us")]
-        rows.append([row.case, row.impl, graph, *walls, *facts])
-    headings = ["case", "implementation", "graph, us", "call, us", "call to end, us", "launches", "synchronisations"]
-    return table(headings, rows)
+        rows.append([row.case, row.impl, graph, cold, *walls, *api_cells(row)])
+    headings = ["case", "implementation", "graph, us", "cold, us", "call, us", "call to end, us"]
+    return table([*headings, "launches", "copies", "syncs"], rows)
+
+
+def floor_table(run):
+    """What is slower than the floor, or nothing; a case without a reason is told on stderr."""
+    found = floor.slower_than_floor(run, floor.load_reasons())
+    if not found:
+        return ""
+    unknown = [slow.case for slow in found if slow.reason == floor.UNKNOWN]
+    if unknown:
+        print(f"report.py: no reason in bench/reasons.json why these are slow: {', '.join(unknown)}", file=sys.stderr)
+    rows = [
+        [slow.case, f"{slow.graph_us:.2f}", f"{slow.floor_us:.2f}", f"{slow.times:.2f}", slow.reason] for slow in found
+    ]
+    title = f"### Slower than the floor by over {100 * floor.LIMIT - 100:.0f} %"
+    return f"{title}\n\n{table(['case', 'graph, us', 'floor, us', 'times the floor', 'reason'], rows)}\n"
 
 
 def cpu_table(run):
@@ -126,7 +148,9 @@ def section(run):
             f"Copy {copy.median / 1e6:.2f} TB/s ({copy.low / 1e6:.2f}..{copy.high / 1e6:.2f}), an empty kernel in a "
             f"graph {with_spread(empty)} us."
         )
-    return "\n".join([*lines, "", TABLES[run.program](run), ""])
+    lines += ["", TABLES[run.program](run), ""]
+    slow = floor_table(run) if run.program == "bench_gpu" else ""
+    return "\n".join([*lines, slow] if slow else lines)
 
 
 def main(argv=None):

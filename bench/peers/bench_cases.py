@@ -1,5 +1,6 @@
 """The cases of bench/cases.json, with the names and the lengths that bench/workloads/case_list.cpp gives them."""
 
+import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,21 +34,31 @@ class Case:
     outputs: tuple = field(default=())
 
     def query_lens(self):
-        lens = [scattered(self.min_q, self.max_q + 1, r, 1) for r in range(self.batch)]
-        if self.long_q:
-            lens[0] = self.long_q
-        return lens
+        return _query_lens(self)
 
     def seq_lens(self):
         """What the operation is given; target_verify adds q to it."""
-        queries = self.query_lens()
-        if self.long_context:
-            return [self.long_context if r == self.batch // 3 else self.context for r in range(self.batch)]
-        if self.context:
-            return [scattered(self.context // 2, self.context, r, 2) for r in range(self.batch)]
-        if self.prefix >= 0:
-            return [self.prefix + q for q in queries]
-        return [q + scattered(0, self.spread, r, 2) for r, q in enumerate(queries)]
+        return _seq_lens(self)
+
+
+@functools.cache
+def _query_lens(case):
+    lens = [scattered(case.min_q, case.max_q + 1, r, 1) for r in range(case.batch)]
+    if case.long_q:
+        lens[0] = case.long_q
+    return lens
+
+
+@functools.cache
+def _seq_lens(case):
+    queries = _query_lens(case)
+    if case.long_context:
+        return [case.long_context if r == case.batch // 3 else case.context for r in range(case.batch)]
+    if case.context:
+        return [scattered(case.context // 2, case.context, r, 2) for r in range(case.batch)]
+    if case.prefix >= 0:
+        return [case.prefix + q for q in queries]
+    return [q + scattered(0, case.spread, r, 2) for r, q in enumerate(queries)]
 
 
 def scattered(low, high, place, salt):

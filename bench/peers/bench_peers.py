@@ -6,11 +6,10 @@ Each result is compared with ours first. What is not here is named and left out;
 
 import argparse
 import datetime
-import gc
 import json
 import re
 import sys
-import traceback
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,22 +18,22 @@ import abi
 import available
 import bench_cases
 import implementations
-import measure
+from sweep import Sweep
 
 EPILOG = """columns (medians, quartiles of the repetitions in the JSON):
   graph_us   GPU time of a call inside a captured graph of 22, less one of 2; absent where the call synchronises
+  cold_us    the same after L2 was overwritten, by turns on buffers that exceed it
   wall_us    host time until the call returns, on an idle device;  done_us: until the device is done, too
-  launches   kernels, copies and fills of a call, by torch's profiler;  syncs: by torch's sync debug mode
+  api        calls of the CUDA API by one call (launches, copies and fills, synchronisations, allocations, other), from
+             CUPTI through torch's profiler; null where it cannot tell. Counted after everything has been timed
 
-exit codes: 0; 1 a result differs, or a peer that is here failed; 2 bad arguments
+exit codes: 0; 1 a result differs, or a peer that is here failed, which stops none of the others; 2 bad arguments
 
 examples:
   NSAMETA_LIB=dist/nsameta-bundle/lib python3 bench/peers/bench_peers.py --json peers.json
+  python3 bench/peers/bench_peers.py --quick --filter '^(verify|extend)/b(1_c4K|8_p0)'     # a first try, a minute
   python3 bench/peers/bench_peers.py --filter '^verify/' --impl 'nsameta|SGLang'
   TRITON_INTERPRET=1 python3 -O bench/peers/bench_peers.py --device cpu --quick --filter '^seed_q8/b(1|8)$'"""
-
-
-_told = set()  # implementations whose failure was printed in full
 
 
 def parse():
@@ -59,48 +58,6 @@ def parse():
     return options
 
 
-def difference(expected, made):
-    """None, or the first output that differs, of those that both have."""
-    for name in expected.keys() & made.keys():
-        theirs, ours = made[name], expected[name]
-        if theirs.shape != ours.shape:
-            return f"{name}: shape {tuple(theirs.shape)}, ours {tuple(ours.shape)}"
-        if not torch.equal(theirs, ours):
-            return f"{name}: {int((theirs != ours).sum())} elements differ from ours"
-    return None
-
-
-def run_case(peers, case, options):
-    """Rows of the case. The first candidate, ours, is what the others are compared with."""
-    rows, expected = [], None
-    for candidate in implementations.candidates(peers, case):
-        if expected is not None and not options.impl.search(candidate.impl):
-            continue
-        row = {"case": case.name, "group": case.group, "impl": candidate.impl, "variant": "plain"}
-        row |= {"batch": case.batch, "context": max(case.context, case.long_context)}
-        try:
-            call, outputs = candidate.make()
-            call()
-            if peers.is_gpu:
-                torch.cuda.synchronize()
-            made = {name: tensor.clone() for name, tensor in outputs().items()}
-            expected = made if expected is None and candidate.impl.startswith("nsameta") else expected
-            found = difference(expected, made) if expected is not None else None
-            if not options.impl.search(candidate.impl):
-                continue
-            row |= measure.measure(call, options.repetitions, peers.is_gpu)
-            row |= {"ok": found is None, "error": found} if found else {"ok": True}
-        except Exception as error:  # noqa: BLE001 - a peer that fails must not take the others' rows along
-            row["error"] = repr(error)
-            if candidate.impl not in _told:
-                traceback.print_exc()  # once: most failures come in every case
-                _told.add(candidate.impl)
-        rows.append(row)
-        call = outputs = made = None
-        gc.collect()
-    return rows
-
-
 def machine(options):
     if options.device == "cpu":
         return {"device": "no GPU, Triton interpreted", "driver": "none"}
@@ -117,8 +74,44 @@ def describe(row):
     if "error" in row:
         return f"FAILED: {row['error']}"
     figures = [f"{name} {value['median']:.2f}" for name, value in row["metrics"].items()]
-    facts = [f"{name} {row[name]}" for name in ("launches", "syncs", "no_graph") if row.get(name) is not None]
-    return ", ".join(figures + facts)
+    return ", ".join([*figures, *([row["no_graph"]] if "no_graph" in row else [])])
+
+
+def print_rows(rows, text_of):
+    for row in rows:
+        print(f"{row['case']:32} {row['impl']:32} {text_of(row)}", flush=True)
+
+
+def list_cases(cases, candidates_of):
+    for case in cases:
+        names = [candidate.impl for candidate in candidates_of(case)]
+        if names:
+            print(f"{case.name}: {', '.join(names)}")
+
+
+def run(cases, sweep, document, options):
+    """Fills the rows of the document, which is written after each case anew."""
+
+    def save():
+        if options.json:
+            options.json.write_text(json.dumps(document, indent=1) + "\n")
+
+    rows_of = {}
+    for i, case in enumerate(cases):
+        rows = rows_of[case.name] = sweep.rows_of(case)
+        if rows:
+            print(f"[{i + 1}/{len(cases)}] {case.name}", file=sys.stderr)
+        print_rows(rows, describe)
+        document["rows"] += rows
+        save()
+    if options.device == "cpu":
+        return
+    print("counting calls of the CUDA API", file=sys.stderr)  # last: the profiler slows whatever comes after it
+    for case in cases:
+        sweep.count_api_calls(case, rows_of[case.name])
+        counted = [row for row in rows_of[case.name] if row.get("api")]
+        print_rows(counted, lambda row: ", ".join(f"{kind} {number}" for kind, number in row["api"].items()))
+        save()
 
 
 def main():
@@ -128,12 +121,10 @@ def main():
         print(f"{name} is not here: {why}", file=sys.stderr)
     for name, why in peers.failed.items():
         print(f"{name} FAILED: {why}", file=sys.stderr)
-    found = [case for case in bench_cases.all_cases() if options.filter.search(case.name)]
+    cases = [case for case in bench_cases.all_cases() if options.filter.search(case.name)]
+    candidates_of = partial(implementations.candidates, peers)
     if options.list:
-        for case in found:
-            names = [candidate.impl for candidate in implementations.candidates(peers, case)]
-            if names:
-                print(f"{case.name}: {', '.join(names)}")
+        list_cases(cases, candidates_of)
         return 0
     document = {
         "schema": "nsameta-bench-1",
@@ -147,15 +138,7 @@ def main():
         "failed": peers.failed,
         "rows": [],
     }
-    for i, case in enumerate(found):
-        rows = run_case(peers, case, options)
-        if rows:
-            print(f"[{i + 1}/{len(found)}] {case.name}", file=sys.stderr)
-        for row in rows:
-            print(f"{row['case']:32} {row['impl']:32} {describe(row)}", flush=True)
-        document["rows"] += rows
-        if options.json:
-            options.json.write_text(json.dumps(document, indent=1) + "\n")
+    run(cases, Sweep(candidates_of, peers.is_gpu, options.repetitions, options.impl), document, options)
     has_failed = bool(peers.failed) or any("error" in row for row in document["rows"])
     if not document["rows"]:
         print("none of these cases is one that peers can build, or --impl is found in no name", file=sys.stderr)

@@ -3,14 +3,12 @@
 import argparse
 import sys
 import traceback
-from functools import partial
 
 import torch
 
 import abi
 import deep_gemm_kernels
 import groups
-import timing
 
 POISON = -77_777_777
 # DeepGEMM compiles a kernel per number of SMs and per batch rounded up to 32; these share few.
@@ -113,35 +111,10 @@ def compare_all(comparison, report, count, sms):
         report.run(f"({batch}, 1), decode", [(batch, sms)] * max(1, count // 10), comparison.one_column)
 
 
-def time_all(comparison, sms):
-    def decode(batch, context, ours):
-        lengths = timing.context_lengths(batch, context, "cuda")
-        args, _ = comparison.our_args(sms, lengths, mode=abi.DECODE)
-        return make_call(lengths.view(-1, 1), args, ours)
-
-    def verify(batch, context, ours):
-        seq_lens = timing.context_lengths(batch, context, "cuda")
-        visible = seq_lens[:, None] + 1 + torch.arange(4, dtype=torch.int32, device="cuda")
-        args, _ = comparison.our_args(sms, seq_lens, mode=abi.TARGET_VERIFY, tokens_per_request=4)
-        return make_call(visible.reshape(-1, 1).contiguous(), args, ours)
-
-    def make_call(lengths, args, ours):
-        if ours:
-            return lambda: comparison.context.build_metadata(args, timing.current_stream())
-        return lambda: deep_gemm_kernels.schedule(comparison.module, lengths, sms)
-
-    rows = []
-    for name, make in (("decode, (B, 1)", decode), ("target verify n = 4, (T, 1)", verify)):
-        rows.append((f"DeepGEMM, {name}", partial(make, ours=False)))
-        rows.append((f"nsameta, {name}", partial(make, ours=True)))
-    timing.print_table("paged-MQA schedule alone", rows)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=60, help="of a group")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--time", action="store_true", help="time both after comparing")
     options = parser.parse_args()
 
     home = deep_gemm_kernels.prepare_environment()
@@ -158,8 +131,6 @@ def main():
     report = groups.Report()
     comparison = Comparison(module, context, torch.Generator().manual_seed(options.seed))
     compare_all(comparison, report, options.cases, sms)
-    if options.time:
-        time_all(comparison, sms)
     sys.exit(1 if report.failed else 0)
 
 

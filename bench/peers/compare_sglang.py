@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import sys
-from functools import partial
 
 import torch
 
@@ -11,7 +10,6 @@ import abi
 import groups
 import sglang_cases as cases
 import sglang_kernels
-import timing
 from sglang_cases import DECODE, DRAFT_EXTEND, VERIFY, Config
 
 BATCHES = (1, 3, 32, 33, 256)
@@ -19,7 +17,6 @@ TABLES = ((1, True), (64, True), (64, False))  # page size, page_table_1
 TOPKS = (2048, 512, 64)
 DTYPES = (torch.int32, torch.int64)
 MAX_CONTEXT = 2900
-TABLE_WIDTH = 163_840  # of the timing
 
 
 def all_configs(mode, kpool):
@@ -108,64 +105,10 @@ def compare_all(comparison, report, count):
         report.run("seqlens_expand_triton", batches, comparison.seqlens_expand)
 
 
-def timed_inputs(batch, context):
-    pool = batch + 1
-    slots = torch.arange(pool * TABLE_WIDTH, dtype=torch.int32, device="cuda").view(pool, TABLE_WIDTH)
-    return cases.Inputs(
-        timing.context_lengths(batch, context, "cuda"),
-        torch.full((batch,), 4, dtype=torch.int32, device="cuda"),
-        torch.arange(1, pool, dtype=torch.int32, device="cuda"),
-        slots,
-        TABLE_WIDTH,
-        4 * batch,
-    )
-
-
-def timed_call(comparison, make, batch, context):
-    config = make(batch)
-    inputs = timed_inputs(batch, context)
-    buffers = cases.make_buffers(config, "cuda", TABLE_WIDTH, slack=0)  # rows as an engine has them
-    return config, inputs, buffers
-
-
-def peer_call(comparison, make, batch, context):
-    config, inputs, buffers = timed_call(comparison, make, batch, context)
-    return lambda: cases.call_peer(comparison.functions, config, inputs, buffers)
-
-
-def our_call(comparison, make, batch, context, schedule=False):
-    config, inputs, buffers = timed_call(comparison, make, batch, context)
-    if schedule:
-        sms = torch.cuda.get_device_properties(0).multi_processor_count
-        buffers["paged_mqa_schedule"] = torch.empty((sms + 1, 2), dtype=torch.int32, device="cuda")
-        buffers["topk_plan"] = torch.empty((4 * batch + 1, 2), dtype=torch.int32, device="cuda")
-    args = cases.our_args(comparison.context, config, inputs, buffers)
-    args.mqa_variant = abi.MQA_SM90_JUN26
-    return lambda: comparison.context.build_metadata(args, timing.current_stream())
-
-
-def time_all(comparison):
-    def config(batch, wide, kpool):
-        return Config(VERIFY, batch, 64, wide, next_n=4, kpool=kpool)
-
-    rows = []
-    for wide in (True, False):
-        suffix = "both tables" if wide else "pages only"
-        plain, pooled = partial(config, wide=wide, kpool=0), partial(config, wide=wide, kpool=1)
-        rows += [
-            (f"SGLang fused, {suffix}", partial(peer_call, comparison, plain)),
-            (f"SGLang fused kpool, {suffix}", partial(peer_call, comparison, pooled)),
-            (f"nsameta, {suffix}", partial(our_call, comparison, plain)),
-            (f"nsameta with schedule and plan, {suffix}", partial(our_call, comparison, plain, schedule=True)),
-        ]
-    timing.print_table("target verify, n = 4, page 64, topk 2048, table width 163,840", rows)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=0, help="of a group; 0: every configuration twice")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--time", action="store_true", help="time both after comparing")
     parser.add_argument("--context", type=int, default=MAX_CONTEXT, help="longest length that is compared")
     parser.add_argument("--device", default="cuda", help="cpu: with python3 -O and TRITON_INTERPRET=1")
     options = parser.parse_args()
@@ -179,8 +122,6 @@ def main():
     rng = torch.Generator().manual_seed(options.seed)
     comparison = Comparison(functions, context, options.device, rng, options.context)
     compare_all(comparison, report, options.cases)
-    if options.time:
-        time_all(comparison)
     sys.exit(1 if report.failed else 0)
 
 

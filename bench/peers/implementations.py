@@ -1,29 +1,20 @@
 """Who can build a case, of what available.py could load."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 
 import abi
 import bench_cases
 import deep_gemm_kernels
+import extend_candidates
 import seed_forms
 import sglang_cases
 import torch_step
+from candidate import Candidate, allocating, lens, our_candidates
 
 _STEP_GROUPS = ("verify", "decode", "draft_extend")
 _MOST_LOOPED = 4096  # requests of the form that launches a kernel for each
 _PER_TOKEN = ("seqlens_expanded", "nsa_cache_seqlens")
 _TABLES = ("page_table_1", "real_page_table")
-
-
-@dataclass
-class Candidate:
-    """make() returns the call to be timed and the tensors that it writes, by name, as they are after a call."""
-
-    impl: str
-    make: Callable
 
 
 def candidates(peers, case):
@@ -35,29 +26,7 @@ def candidates(peers, case):
         return _schedule_candidates(peers, case)
     if case.group.startswith(_STEP_GROUPS):
         return _step_candidates(peers, case)
-    return []
-
-
-# ---- ours ------------------------------------------------------------------------------------------------------------
-
-
-def _our_calls(peers, make_args):
-    """Candidates that build the same, through a plan and in one call."""
-
-    def by_plan():
-        args, outputs = make_args()
-        plan = peers.context.plan(args)
-        return lambda: plan.run(peers.stream()), lambda: outputs
-
-    def at_once():
-        args, outputs = make_args()
-        return lambda: peers.context.build_metadata(args, peers.stream()), lambda: outputs
-
-    return [Candidate("nsameta", by_plan), Candidate("nsameta one-shot", at_once)] if peers.context else []
-
-
-def _lens(values, peers):
-    return torch.tensor(values, dtype=torch.int32, device=peers.device)
+    return extend_candidates.of(peers, case) if case.mode == "extend" else []
 
 
 # ---- the seed operation ----------------------------------------------------------------------------------------------
@@ -66,7 +35,7 @@ def _lens(values, peers):
 def _seed_candidates(peers, case):
     queries = case.query_lens()
     num_tokens, max_q = sum(queries), max(queries)
-    extend, seq = _lens(queries, peers), _lens(case.seq_lens(), peers)
+    extend, seq = lens(queries, peers), lens(case.seq_lens(), peers)
     topk = bench_cases.TOPK
 
     def outputs():
@@ -80,28 +49,20 @@ def _seed_candidates(peers, case):
 
     def in_place():
         made = outputs()
-        pair = [made[name] for name in ("seqlens_expanded", "nsa_cache_seqlens")]
+        pair = [made[name] for name in _PER_TOKEN]
         return lambda: seed_forms.triton_in_place(extend, seq, topk, max_q, *pair), lambda: made
 
-    def allocating(form, *arguments):
-        def make():
-            kept = {}
-
-            def call():
-                kept["seqlens_expanded"], kept["nsa_cache_seqlens"] = form(extend, seq, topk, *arguments)
-
-            return call, lambda: kept
-
-        return make
+    def pair_of(form, *arguments):
+        return lambda: dict(zip(_PER_TOKEN, form(extend, seq, topk, *arguments), strict=True))
 
     found = [
-        *_our_calls(peers, our_args),
+        *our_candidates(peers, our_args),
         Candidate("Triton in place", in_place),
-        Candidate("Triton allocating", allocating(seed_forms.triton_allocating, max_q)),
-        Candidate("torch eager", allocating(seed_forms.vectorised, num_tokens)),
+        allocating("Triton allocating", pair_of(seed_forms.triton_allocating, max_q)),
+        allocating("torch eager", pair_of(seed_forms.vectorised, num_tokens)),
     ]
     if case.batch <= _MOST_LOOPED:
-        found.append(Candidate("Python loop", allocating(seed_forms.python_loop)))
+        found.append(allocating("Python loop", pair_of(seed_forms.python_loop)))
     return found
 
 
@@ -109,7 +70,7 @@ def _seed_candidates(peers, case):
 
 
 def _visible(case, peers):
-    seq = _lens(case.seq_lens(), peers)
+    seq = lens(case.seq_lens(), peers)
     if case.mode == "decode":
         return seq.view(-1, 1)
     columns = torch.arange(1, case.max_q + 1, dtype=torch.int32, device=peers.device)
@@ -123,7 +84,7 @@ def _schedule_candidates(peers, case):
         made = {"paged_mqa_schedule": torch.empty((sms + 1, 2), dtype=torch.int32, device=peers.device)}
         args = peers.context.build_args(
             made,
-            {"seq_lens": _lens(case.seq_lens(), peers)},
+            {"seq_lens": lens(case.seq_lens(), peers)},
             mode=sglang_cases.MODES[case.mode],
             tokens_per_request=case.max_q if case.mode == "target_verify" else 0,
             topk=bench_cases.TOPK,
@@ -131,16 +92,13 @@ def _schedule_candidates(peers, case):
         )
         return args, made
 
+    visible = _visible(case, peers)
+
     def deep_gemm():
-        lens, kept = _visible(case, peers), {}
+        return {"paged_mqa_schedule": deep_gemm_kernels.schedule(peers.deep_gemm, visible, sms)}
 
-        def call():
-            kept["paged_mqa_schedule"] = deep_gemm_kernels.schedule(peers.deep_gemm, lens, sms)
-
-        return call, lambda: kept
-
-    found = _our_calls(peers, our_args)
-    return [*found, Candidate("DeepGEMM", deep_gemm)] if peers.deep_gemm else found
+    found = our_candidates(peers, our_args)
+    return [*found, allocating("DeepGEMM", deep_gemm)] if peers.deep_gemm else found
 
 
 # ---- steps -----------------------------------------------------------------------------------------------------------
@@ -164,9 +122,9 @@ class _Step:
         queries, rows = case.query_lens(), case.batch + 1
         slots = torch.arange(rows * bench_cases.TABLE_WIDTH, dtype=torch.int32, device=peers.device)
         self.inputs = sglang_cases.Inputs(
-            _lens(case.seq_lens(), peers),
-            _lens(queries, peers),
-            _lens(range(case.batch, 0, -1), peers),
+            lens(case.seq_lens(), peers),
+            lens(queries, peers),
+            lens(range(case.batch, 0, -1), peers),
             slots.view(rows, bench_cases.TABLE_WIDTH),
             bench_cases.TABLE_WIDTH,
             case.batch if case.mode == "decode" else sum(queries),
@@ -215,17 +173,32 @@ def _step_candidates(peers, case):
         args.max_kv_bound = step.live
         return args, made
 
-    ours = _our_calls(peers, lambda: our_args(True))
-    for alone in _our_calls(peers, lambda: our_args(False))[:1]:
+    ours = our_candidates(peers, lambda: our_args(True))
+    for alone in our_candidates(peers, lambda: our_args(False))[:1]:
         ours.append(Candidate("nsameta without schedule", alone.make))
 
-    def torch_eager():
-        made = step.buffers()
-        arguments = (case.mode, case.max_q, bench_cases.TOPK, case.kpool, bench_cases.PAGE_SIZE, step.live)
-        return lambda: torch_step.step(step.inputs, made, *arguments), lambda: made
-
-    found = [*ours, *_sglang_candidates(peers, step), Candidate("torch eager", torch_eager)]
+    found = [*ours, *_sglang_candidates(peers, step), *_torch_candidates(peers, step)]
     return [Candidate(candidate.impl, _with_live_part(step, candidate.make)) for candidate in found]
+
+
+def _torch_candidates(peers, step):
+    case = step.case
+
+    def by_torch(**options):
+        def make():
+            made = step.buffers()
+            arguments = (case.mode, case.max_q, bench_cases.TOPK, case.kpool, bench_cases.PAGE_SIZE, step.live)
+            return lambda: torch_step.step(step.inputs, made, *arguments, **options), lambda: made
+
+        return make
+
+    def expand(extend_seq_lens, kv, num_tokens):
+        return peers.sglang["seqlens_expand_triton"](extend_seq_lens, kv, num_tokens, case.max_q)
+
+    found = [Candidate("torch eager", by_torch())]
+    if case.mode == "draft_extend" and not case.has_constant_q and "seqlens_expand_triton" in peers.sglang:
+        found.append(Candidate("SGLang expand, torch", by_torch(expand=expand)))
+    return found
 
 
 def _with_live_part(step, make):

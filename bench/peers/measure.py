@@ -1,15 +1,19 @@
-"""GPU time in a graph, wall time, launches and synchronisations of a call. On a CPU: wall time alone."""
+"""GPU time in a graph, warm and cold, and wall time of a call. On a CPU: wall time alone."""
 
+import math
 import statistics
-import sys
 import time
 import warnings
 
 import torch
 
 _COUNTED = 20  # launches of a graph that count: those of one with 22 less those of one with 2
+_FEW = 2
+_COLD_FACTOR = 3  # L2 sizes that other sets of buffers touch before one comes again
 _GRAPH_BUDGET_US = 30e3
-_WALL_BUDGET_S = 0.2
+_WALL_BUDGET_S = 0.1
+_LEAST_DELAY_CYCLES = 100_000
+_CYCLES_PER_US = 4000  # twice those of any clock
 
 
 def spread(samples):
@@ -20,47 +24,80 @@ def spread(samples):
     return {"median": statistics.median(ordered), "low": low, "high": high}
 
 
-def _capture(call, stream, copies):
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        for _ in range(copies):
-            call()
-    return graph
+def num_cold_sets(num_bytes, l2_bytes):
+    """As many sets of buffers as exceed L2 before the first comes again, but no more than a graph has launches."""
+    return min(math.ceil(_COLD_FACTOR * l2_bytes / max(num_bytes, 1)) + 1, _FEW + _COUNTED)
 
 
-def _replay_us(graph, start, end):
-    torch.cuda._sleep(100_000)  # the GPU waits until the host has handed over all of it
-    start.record()
-    graph.replay()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end) * 1000
+def l2_bytes():
+    return torch.cuda.get_device_properties(0).L2_cache_size
 
 
-def _median_replay_us(graph):
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    _replay_us(graph, start, end)
-    count = int(min(max(_GRAPH_BUDGET_US / _replay_us(graph, start, end), 10), 100))
-    for _ in range(count // 2):
-        _replay_us(graph, start, end)
-    return statistics.median(_replay_us(graph, start, end) for _ in range(count))
+class Flush:
+    """Overwrites L2, which leaves it full of lines to be written back."""
+
+    def __init__(self):
+        self._buffer = torch.empty(_COLD_FACTOR * l2_bytes(), dtype=torch.uint8, device="cuda")
+
+    def __call__(self):
+        self._buffer.fill_(0x5A)
+
+
+class _Graph:
+    """Some copies of calls, which take turns."""
+
+    def __init__(self, calls, stream, copies):
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, stream=stream):
+            for i in range(copies):
+                calls[i % len(calls)]()
+        self._start, self._end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self._hand_over_us = 0.0
+        self._graph.replay()
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        self._graph.replay()
+        self._hand_over_us = 1e6 * (time.perf_counter() - begin)
+        torch.cuda.synchronize()
+
+    def _replay_us(self, flush):
+        if flush is not None:
+            flush()
+        # The GPU waits until the host has handed over all of it.
+        torch.cuda._sleep(max(_LEAST_DELAY_CYCLES, int(_CYCLES_PER_US * self._hand_over_us)))
+        self._start.record()
+        self._graph.replay()
+        self._end.record()
+        self._end.synchronize()
+        return self._start.elapsed_time(self._end) * 1000
+
+    def median_us(self, flush):
+        self._replay_us(flush)
+        once = self._replay_us(flush) + self._hand_over_us
+        count = int(min(max(_GRAPH_BUDGET_US / once, 10), 100))
+        for _ in range(count // 2):
+            self._replay_us(flush)
+        return statistics.median(self._replay_us(flush) for _ in range(count))
 
 
 class GraphTimer:
-    """Of one call inside a captured graph."""
+    """Of one call inside a captured graph. Several calls, each with buffers of its own, take turns in it."""
 
-    def __init__(self, call):
+    def __init__(self, calls):
+        before = torch.cuda.current_stream()
         stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                call()
-        torch.cuda.synchronize()
-        self._few, self._many = (_capture(call, stream, copies) for copies in (2, 2 + _COUNTED))
+        stream.wait_stream(before)
+        try:
+            with torch.cuda.stream(stream):
+                for call in [*calls, *calls]:
+                    call()
+            torch.cuda.synchronize()
+            self._few, self._many = (_Graph(calls, stream, copies) for copies in (_FEW, _FEW + _COUNTED))
+        finally:
+            torch.cuda.set_stream(before)  # a capture that fails leaves its own
 
-    def microseconds(self):
-        few = _median_replay_us(self._few)
-        return (_median_replay_us(self._many) - few) / _COUNTED
+    def microseconds(self, flush=None):
+        return (self._many.median_us(flush) - self._few.median_us(flush)) / _COUNTED
 
 
 def wall_microseconds(call, synchronize, least):
@@ -80,24 +117,8 @@ def wall_microseconds(call, synchronize, least):
     return 1e6 * statistics.median(returned), 1e6 * statistics.median(done)
 
 
-def count_launches(call):
-    """Kernels, copies and fills of one call, or None where the profiler cannot tell."""
-    from torch.profiler import ProfilerActivity, profile
-
-    torch.cuda.synchronize()
-    try:
-        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-            call()
-            torch.cuda.synchronize()
-        events = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-    except RuntimeError as error:  # no CUPTI, or one that is busy
-        print(f"no launches counted: {error}", file=sys.stderr)
-        return None
-    return len(events) or None
-
-
-def count_syncs(call):
-    """Times that torch makes the host wait for the device in one call."""
+def synchronises(call):
+    """Whether torch makes the host wait for the device in a call, which no graph can hold."""
     torch.cuda.synchronize()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -106,21 +127,22 @@ def count_syncs(call):
             call()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    return sum("called a synchronizing" in str(warning.message) for warning in caught)
+    return any("called a synchronizing" in str(warning.message) for warning in caught)
 
 
-def measure(call, repetitions, is_gpu):
-    """The facts of a row: metrics, and on a GPU launches, synchronisations and why there is no time in a graph."""
-    if not is_gpu:
-        walls = [wall_microseconds(call, lambda: None, 1) for _ in range(repetitions)]
-        return {"metrics": {"wall_us": spread([wall for wall, _ in walls])}}
-    facts = {"syncs": count_syncs(call), "launches": count_launches(call), "metrics": {}}
+def measure_on_cpu(call, repetitions):
+    walls = [wall_microseconds(call, lambda: None, 1) for _ in range(repetitions)]
+    return {"metrics": {"wall_us": spread([wall for wall, _ in walls])}}
+
+
+def measure_on_gpu(call, make_others, flush, repetitions):
+    """The facts of a row: metrics, or why some are absent. make_others() gives calls on other sets of buffers."""
     walls = [wall_microseconds(call, torch.cuda.synchronize, 5) for _ in range(repetitions)]
-    facts["metrics"]["wall_us"] = spread([wall for wall, _ in walls])
-    facts["metrics"]["done_us"] = spread([done for _, done in walls])
-    if facts["syncs"]:
-        facts["no_graph"] = "synchronises"
-        return facts
-    timer = GraphTimer(call)
-    facts["metrics"]["graph_us"] = spread([timer.microseconds() for _ in range(repetitions)])
-    return facts
+    metrics = {"wall_us": spread([wall for wall, _ in walls]), "done_us": spread([done for _, done in walls])}
+    if synchronises(call):
+        return {"metrics": metrics, "no_graph": "synchronises"}
+    warm = GraphTimer([call])
+    metrics["graph_us"] = spread([warm.microseconds() for _ in range(repetitions)])
+    cold = GraphTimer([call, *make_others()])
+    metrics["cold_us"] = spread([cold.microseconds(flush) for _ in range(repetitions)])
+    return {"metrics": metrics}

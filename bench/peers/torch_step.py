@@ -10,7 +10,14 @@ def _dsa(visible, topk, kpool):
     return torch.clamp(full, max=topk) + (visible - full)
 
 
-def step(inputs, buffers, mode, width, topk, kpool, page_size, live):
+def expand(extend_seq_lens, kv, num_tokens):
+    """Keys that each of the new tokens sees."""
+    ends = torch.cumsum(extend_seq_lens, 0, dtype=torch.int32)
+    first = torch.repeat_interleave(kv + 1 - ends, extend_seq_lens, output_size=num_tokens)
+    return torch.clamp(first + torch.arange(num_tokens, dtype=torch.int32, device=kv.device), min=0)
+
+
+def step(inputs, buffers, mode, width, topk, kpool, page_size, live, expand=expand):
     """Fills `buffers`; of the tables the first `live` columns. The host knows T, and what bounds the contexts."""
     kv = inputs.seq_lens + width if mode == "target_verify" else inputs.seq_lens
     batch = kv.shape[0]
@@ -22,10 +29,8 @@ def step(inputs, buffers, mode, width, topk, kpool, page_size, live):
         columns = torch.arange(1 - width, 1, dtype=torch.int32, device=kv.device)
         visible, owners = (kv[:, None] + columns).reshape(-1), width
     elif mode == "draft_extend":
-        ends = torch.cumsum(inputs.extend_seq_lens, 0, dtype=torch.int32)
         owners = inputs.extend_seq_lens
-        first = torch.repeat_interleave(kv + 1 - ends, owners, output_size=inputs.num_tokens)
-        visible = torch.clamp(first + torch.arange(inputs.num_tokens, dtype=torch.int32, device=kv.device), min=0)
+        visible = expand(owners, kv, inputs.num_tokens)
     num_tokens = visible.shape[0]
     if buffers.get("seqlens_expanded") is not None:
         buffers["seqlens_expanded"][:num_tokens].copy_(visible)

@@ -14,10 +14,26 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parents[1] / "bench"))
 import report
 
-with tempfile.TemporaryDirectory() as folder:
+MOST_BYTES = 150_000  # of a file that is checked in
+
+
+def draw(folder):
     assert report.main([str(FOLDER / "samples" / "before"), "--out", folder]) == 0
-    made = {path.name: path.stat().st_size for path in Path(folder).iterdir()}
-for name in ("latency_verify_c4K", "share_of_floor_bench_gpu", "cpu_scaling_threads", "cpu_scaling_tokens"):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+    made, again = draw(first), draw(second)
+for name in ("latency_steps", "latency_extend", "share_of_floor_steps", "cpu_scaling_threads", "cpu_scaling_tokens"):
     for suffix in ("png", "svg"):
-        assert made.get(f"{name}.{suffix}", 0) > 5000, (name, suffix, made)
-assert made["tables.md"] > 1000
+        assert 5000 < len(made.get(f"{name}.{suffix}", b"")) < MOST_BYTES, (name, suffix, list(made))
+        assert made[f"{name}.{suffix}"] == again[f"{name}.{suffix}"], (name, suffix)
+for name, texts in {
+    "latency_steps": ("verify, contexts to 4K", "SGLang fused", "256", "GPU time in a graph, us"),
+    "latency_extend": ("extend/b8_p0_q1024", "Python loop", "call until the GPU is done, us"),
+    "share_of_floor_steps": ("decode/b1_c4K", "cold"),
+    "cpu_scaling_threads": ("4K x 4 tokens", "threads"),
+}.items():
+    for text in texts:
+        assert f">{text}</text>".encode() in made[f"{name}.svg"], (name, text)
+assert len(made["tables.md"]) > 1000

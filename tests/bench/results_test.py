@@ -101,7 +101,17 @@ class Report(unittest.TestCase):
 
     def test_rows_of_a_table_are_aligned(self):
         _, out, _ = run(report, SAMPLES / "before" / "bench_gpu.json")
-        self.assertEqual(len({len(line) for line in out.splitlines() if line.startswith("|")}), 1)
+        tables = [text for text in out.split("\n\n") if text.startswith("|")]
+        self.assertEqual(len(tables), 2)
+        for text in tables:
+            self.assertEqual(len({len(line) for line in text.splitlines()}), 1)
+
+    def test_calls_of_the_api_have_columns(self):
+        _, out, _ = run(report, SAMPLES / "before" / "peers.json")
+        self.assertRegex(line_of(out, "| case "), r"launches \| copies \| syncs \|$")
+        self.assertRegex(line_of(out, "| verify/b32_c4K "), r"\| +1 \| +2 \| +0 \|$")
+        self.assertRegex(line_of(out, "| verify/b256_c4K "), r"\| +\| +\| +\|$")  # not counted
+        self.assertRegex(line_of(out, "| extend/b8_p0_q1024 "), r" synchronises \|.*\| +60 \| +2 \| +2 \|$")
 
     def test_says_what_plots_need(self):
         try:
