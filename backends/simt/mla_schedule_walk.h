@@ -78,15 +78,15 @@ struct mla_walk {
     std::int64_t limit;    // coordinate that its budget reaches
     std::int32_t request;  // the first that it cannot pay whole
     std::int32_t jump;     // from where P is spent to the begin of the request; below 0: stops so many blocks inside
-    std::int32_t gap;      // from the limit to the end of the request, or INT32_MAX where that is less
+    std::uint32_t gap;     // from the limit to the end of the request; UINT32_MAX where there is no request
   };
 
   // stop.gap; begin: coordinate of the stop's request.
-  static NSAMETA_DEVICE std::int32_t gap_of(const smem& shared, const params& p, const stop& s, std::int64_t begin) {
-    if (s.request == p.batch) return INT32_MAX;
+  static NSAMETA_DEVICE std::uint32_t gap_of(const smem& shared, const params& p, const stop& s, std::int64_t begin) {
+    if (s.request == p.batch) return UINT32_MAX;
     const std::int64_t end =
         p.chunk_bits == 0 ? shared.end[s.request] : begin + lengths::cost_of(p, lengths::load(p, s.request));
-    return end - s.limit < INT32_MAX ? static_cast<std::int32_t>(end - s.limit) : INT32_MAX;
+    return static_cast<std::uint32_t>(end - s.limit);  // fits: not more than the request costs
   }
 
   static NSAMETA_DEVICE stop find_stop(const smem& shared, const params& p, std::int64_t limit) {
@@ -112,15 +112,16 @@ struct mla_walk {
   // Moves a stop that is not at the end of the batch by 1 to fixed_overhead.
   static NSAMETA_DEVICE void move_stop(const smem& shared, const params& p, std::int32_t distance, stop& s) {
     s.limit += distance;
-    s.gap -= distance;
-    if (s.gap > 0) {
+    const auto moved = static_cast<std::uint32_t>(distance);
+    if (moved < s.gap) {
+      s.gap -= moved;
       s.jump -= distance;
       return;
     }
-    const std::int64_t begin = s.limit + s.gap;
+    const auto passed_by = static_cast<std::int32_t>(moved - s.gap);
     ++s.request;
-    s.jump = s.request < p.batch ? s.gap + p.fixed_overhead : 0;
-    s.gap = gap_of(shared, p, s, begin);
+    s.jump = p.fixed_overhead - passed_by;
+    s.gap = gap_of(shared, p, s, s.limit - passed_by);
   }
 
   // Settles the jumps of a warp's parts. Each moves the parts behind it, which may jump for that, or no longer.

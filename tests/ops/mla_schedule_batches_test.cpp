@@ -156,6 +156,27 @@ TEST_P(mla_schedule_batches, more_requests_than_chunks) {
   check_case({.inputs = {.seq_lens = lengths, .num_parts = 132}});
 }
 
+// The third request costs more than INT32_MAX. Costs are 6 P: the first ends at P + 10, the second at 2 P + 65535.
+TEST_P(mla_schedule_batches, a_request_of_more_than_int32_max) {
+  constexpr int32_t kOverhead = 65'535;
+  constexpr int32_t kShare = 1'073'840'126;
+  constexpr int32_t kFirst = kShare + 10 - kOverhead;
+  constexpr int32_t kSecond = kShare - 10;
+  mla_case c{.inputs = {.seq_lens = {kFirst, kSecond, INT32_MAX, kSecond, kFirst}, .num_parts = 6, .block_size = 1}};
+  c.inputs.fixed_overhead = kOverhead;
+  c.inputs.layout = NSAMETA_MLA_BLOCKS;
+  c.by_hand = {.parts = {{0, 0, 0, kFirst, 0},
+                         {1, 0, 1, kSecond, 0},
+                         {2, 0, 2, kShare, 0},
+                         {2, kShare, 3, 2 * kOverhead, 1},
+                         {3, 2 * kOverhead, 4, kOverhead + 10, 1},
+                         {4, kOverhead + 10, 4, kFirst, 1}},
+               .num_words = 5,
+               .num_splits = {0, 1, 2, 4, 6, 8},
+               .negative_requests = {}};
+  check_case(c);
+}
+
 // NSAMETA_TEST_CASES asks for more.
 TEST_P(mla_schedule_batches, random_cases) {
   random_source random(304);
