@@ -119,8 +119,9 @@ struct mla_schedule_kernel {
 
   static NSAMETA_DEVICE void write_num_splits(const walk_smem& shared, const params& p) {
     if (Rt::thread_idx() == 0) p.num_splits[0] = 0;
+    // From the last thread on: where there are few requests, by warps that have no parts.
     NSAMETA_NO_UNROLL
-    for (std::int32_t base = Rt::thread_idx(); base < p.batch; base += kSearches * kBlock) {
+    for (std::int32_t base = kBlock - 1 - Rt::thread_idx(); base < p.batch; base += kSearches * kBlock) {
       std::int32_t requests[kSearches];
       std::int32_t counts[kSearches];
       NSAMETA_UNROLL

@@ -28,7 +28,8 @@ template <class Rt>
 struct mla_lengths {
   using params = mla_schedule_params;
 
-  static constexpr int kLoads = 8;  // of a thread, on their way at once
+  // Of a thread, on their way at once. With 8 of them waves of 64 spill scalar registers.
+  static constexpr int kLoads = 4;
 
   static NSAMETA_DEVICE std::int32_t load(const params& p, std::int32_t request, bool exists = true) {
     const bool is_stored = p.seq_lens != nullptr;
