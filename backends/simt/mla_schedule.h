@@ -1,232 +1,169 @@
-// mla_schedule: one block. All threads turn lengths into coordinates (core/mla_formula.h) in shared memory, a tile of
-// requests at a time; the first warp then walks from part to part, which is serial by the rule, since how much of its
-// budget a part wastes at its end decides where the next one begins. A step of the walk looks at a warp's width of
-// requests at once, so it takes num_parts + batch / width steps.
+// mla_schedule: one block. All threads turn lengths into coordinates in shared memory, a warp finds where parts begin,
+// and all threads write what follows from that.
 #pragma once
 
 #include <cstdint>
 
 #include "backends/simt/explaining_launcher.h"
 #include "backends/simt/gpu_state.h"
+#include "backends/simt/mla_schedule_lengths.h"
+#include "backends/simt/mla_schedule_walk.h"
 #include "core/backend.h"
 #include "core/fault.h"
 #include "core/mla_formula.h"
 
 namespace nsameta::simt {
 
-struct mla_schedule_params {
-  const char* seq_lens;  // NULL: constant_keys; an int64 vector is read as the low words of its elements
-  std::int64_t stride_bytes;
-  std::int32_t* parts;
-  std::int32_t* num_splits;
-  std::uint64_t* fault_word;
-  std::int32_t batch;
-  std::int32_t num_parts;
-  std::int32_t block_size;
-  std::int32_t fixed_overhead;
-  std::int32_t constant_keys;
-  std::int32_t min_keys;
-  std::int32_t layout;
-};
-
 template <class Rt>
 struct mla_schedule_kernel {
-  static constexpr int kBlock = 256;
-  static constexpr int kTile = 2048;  // requests whose coordinates are in shared memory at once
-  static constexpr int kNumWarps = kBlock / Rt::kWarp;
-
   using params = mla_schedule_params;
+  using lengths = mla_lengths<Rt>;
+  using walk = mla_walk<Rt>;
+  using walk_smem = typename walk::smem;
+
+  static constexpr int kBlock = 256;
+  static constexpr int kNumWarps = kBlock / Rt::kWarp;
+  static constexpr int kSearches = 4;  // of a thread at once, so that their loads overlap
 
   struct smem {
-    std::int64_t end[kTile];  // coordinate behind each request of the tile
+    walk_smem walk;
     std::int64_t warp_sum[kNumWarps];
-    std::int32_t keys[kTile];
   };
 
-  // The requests of a tile.
-  struct tile {
-    std::int32_t first;
-    std::int32_t size;
-    std::int64_t begin;  // coordinate of the first
-  };
-
-  // Where the walk is; the same in all lanes.
-  struct walk {
-    std::int32_t part;
-    std::int32_t request;     // the first that is not worked off
-    std::int32_t block;       // the first of its blocks that is not
-    std::int32_t split;       // parts that worked on it
-    std::int32_t num_splits;  // parts that worked on the requests before it
-    std::int32_t previous_end;
-    bool is_open;        // the part has begun, and its row is not written
-    std::int64_t limit;  // coordinate that the part's budget reaches
-    mla::part_row row;
-  };
-
-  static NSAMETA_DEVICE std::int64_t shfl_up64(std::int64_t value, int distance) {
-    const std::int32_t low = Rt::shfl_up(static_cast<std::int32_t>(value), distance);
-    const std::int32_t high = Rt::shfl_up(static_cast<std::int32_t>(value >> 32), distance);
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(static_cast<std::uint32_t>(high)) << 32U |
-                                     static_cast<std::uint32_t>(low));
-  }
-
-  // Sum over the threads up to this one; *all receives that over the block. Every thread calls.
-  static NSAMETA_DEVICE std::int64_t inclusive_scan(smem& shared, std::int64_t value, std::int64_t* all) {
+  // Sum over the lanes up to this one.
+  static NSAMETA_DEVICE std::int64_t inclusive_scan(std::int64_t value) {
     NSAMETA_UNROLL
     for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-      const std::int64_t below = shfl_up64(value, distance);
-      if (Rt::lane() >= distance) value += below;
+      const std::int32_t low = Rt::shfl_up(static_cast<std::int32_t>(value), distance);
+      const std::int32_t high = Rt::shfl_up(static_cast<std::int32_t>(value >> 32), distance);
+      if (Rt::lane() >= distance) value += walk::make64(low, high);
     }
-    if (Rt::lane() == Rt::kWarp - 1) shared.warp_sum[Rt::warp()] = value;
+    return value;
+  }
+
+  static NSAMETA_DEVICE void report_negatives(const params& p, std::int32_t first, std::int32_t last) {
+    NSAMETA_NO_UNROLL
+    for (std::int32_t r = first; r < last; ++r) {
+      const std::int32_t length = lengths::load(p, r);
+      if (length < 0) Rt::report(p.fault_word, fault_word(NSAMETA_CHECK_NEGATIVE_KV, r, length));
+    }
+  }
+
+  // Fills shared.walk.end; returns the cost of the batch. Each thread adds up neighbouring chunks.
+  static NSAMETA_DEVICE std::int64_t sum_costs(smem& shared, const params& p) {
+    std::int64_t* const end = shared.walk.end;
+    const std::int32_t share = (walk::num_chunks(p) + kBlock - 1) / kBlock;
+    const std::int32_t first = (Rt::thread_idx() * share) << p.chunk_bits;
+    const std::int32_t requests = share << p.chunk_bits;
+    const std::int32_t last = p.batch - first < requests ? p.batch : first + requests;
+    std::int64_t sum = 0;
+    std::int32_t signs = 0;
+    lengths::for_each(p, first, last, [&](std::int32_t request, std::int32_t length) {
+      signs |= length;
+      sum += lengths::cost_of(p, length);
+      const std::int32_t chunk = request >> p.chunk_bits;
+      if (request + 1 == p.batch || (request + 1) >> p.chunk_bits != chunk) end[chunk] = sum;
+      return true;
+    });
+    if (signs < 0) report_negatives(p, first, last);
+    const std::int64_t up_to_here = inclusive_scan(sum);
+    if (Rt::lane() == Rt::kWarp - 1) shared.warp_sum[Rt::warp()] = up_to_here;
     Rt::sync_block();
-    std::int64_t before = 0;
-    *all = 0;
+    std::int64_t before = up_to_here - sum;
+    std::int64_t total = 0;
     NSAMETA_UNROLL
     for (int w = 0; w < kNumWarps; ++w) {
-      if (w == Rt::warp()) before = *all;
-      *all += shared.warp_sum[w];
+      if (w < Rt::warp()) before += shared.warp_sum[w];
+      total += shared.warp_sum[w];
     }
-    Rt::sync_block();
-    return before + value;
-  }
-
-  static NSAMETA_DEVICE std::int32_t load_keys(const params& p, std::int32_t request, bool reports) {
-    if (p.seq_lens == nullptr) return p.constant_keys;
-    const auto length = *reinterpret_cast<const std::int32_t*>(p.seq_lens + request * p.stride_bytes);
-    if (reports && length < 0) Rt::report(p.fault_word, fault_word(NSAMETA_CHECK_NEGATIVE_KV, request, length));
-    return mla::keys_of(length, p.min_keys);
-  }
-
-  static NSAMETA_DEVICE std::int64_t cost_of(const params& p, std::int32_t keys) {
-    return std::int64_t{mla::blocks_of(keys, p.block_size, p.layout)} + p.fixed_overhead;
-  }
-
-  // Cost of the whole batch, for those that take more than one tile.
-  static NSAMETA_DEVICE std::int64_t sum_batch(smem& shared, const params& p) {
-    std::int64_t sum = 0;
-    for (std::int32_t r = Rt::thread_idx(); r < p.batch; r += kBlock) sum += cost_of(p, load_keys(p, r, false));
-    std::int64_t total = 0;
-    inclusive_scan(shared, sum, &total);
-    return total;
-  }
-
-  // Fills shared memory; returns the cost of the tile. Each thread adds up neighbouring requests.
-  static NSAMETA_DEVICE std::int64_t load_tile(smem& shared, const params& p, const tile& t) {
-    for (std::int32_t i = Rt::thread_idx(); i < t.size; i += kBlock) shared.keys[i] = load_keys(p, t.first + i, true);
-    Rt::sync_block();
-    const std::int32_t share = (t.size + kBlock - 1) / kBlock;
-    const std::int32_t begin = Rt::thread_idx() * share;
-    const std::int32_t end = begin + share < t.size ? begin + share : t.size;
-    std::int64_t sum = 0;
-    for (std::int32_t i = begin; i < end; ++i) sum += cost_of(p, shared.keys[i]);
-    std::int64_t total = 0;
-    std::int64_t behind = t.begin + inclusive_scan(shared, sum, &total) - sum;
-    for (std::int32_t i = begin; i < end; ++i) {
-      behind += cost_of(p, shared.keys[i]);
-      shared.end[i] = behind;
-    }
-    Rt::sync_block();
-    return total;
-  }
-
-  static NSAMETA_DEVICE std::int64_t coordinate(const smem& shared, const tile& t, const walk& w) {
-    const std::int64_t begin = w.request == t.first ? t.begin : shared.end[w.request - t.first - 1];
-    return begin + w.block;
-  }
-
-  static NSAMETA_DEVICE void open_part(const smem& shared, const params& p, const tile& t, std::int64_t budget,
-                                       walk& w) {
-    w.row = {w.request, mla::place_of(w.block, p.block_size, p.layout), 0, 0, w.split, w.block > 0, false};
-    w.limit = coordinate(shared, t, w) + budget;
-    w.is_open = true;
-  }
-
-  // Takes the requests of the tile that the part can pay for whole.
-  static NSAMETA_DEVICE void take_whole_requests(const smem& shared, const params& p, const tile& t, walk& w) {
-    std::int32_t taken = Rt::kWarp;
-    while (taken == Rt::kWarp) {
-      const std::int32_t i = w.request - t.first + Rt::lane();
-      const bool fits = i < t.size && shared.end[i] <= w.limit;
-      taken = Rt::last_bit(Rt::ballot(fits)) + 1;  // coordinates ascend, so those that fit come first
-      if (taken == 0) break;
-      const std::int32_t splits_before = w.num_splits + w.split + 1;
-      if (fits) p.num_splits[t.first + i + 1] = splits_before + Rt::lane();
-      w.num_splits += w.split + taken;
-      w.request += taken;
-      w.block = w.split = 0;
-    }
-    if (w.request == t.first) return;
-    w.previous_end = mla::end_of(shared.keys[w.request - t.first - 1], p.block_size, p.layout);
-  }
-
-  // Takes what it can of the next request, and writes the row.
-  static NSAMETA_DEVICE void close_part(const smem& shared, const params& p, const tile& t, walk& w) {
-    if (w.request < p.batch) {
-      const std::int64_t left = w.limit - coordinate(shared, t, w) - p.fixed_overhead;
-      if (left > 0) {
-        w.block += static_cast<std::int32_t>(left);
-        ++w.split;
-      }
-    }
-    w.row.ends_inside = w.block > 0;
-    w.row.last = w.block > 0 ? w.request : w.request - 1;
-    w.row.end = w.block > 0 ? mla::place_of(w.block, p.block_size, p.layout) : w.previous_end;
-    if (Rt::lane() == 0) mla::store(w.row, p.layout, p.parts + std::int64_t{w.part} * 8);
-    w.is_open = false;
-    ++w.part;
-  }
-
-  // Goes on until the tile is worked off, or no part is left.
-  static NSAMETA_DEVICE void walk_tile(const smem& shared, const params& p, const tile& t, std::int64_t budget,
-                                       walk& w) {
-    const std::int32_t end = t.first + t.size;
     NSAMETA_NO_UNROLL
-    while (w.is_open || (w.part < p.num_parts && w.request < end)) {
-      if (!w.is_open) open_part(shared, p, t, budget, w);
-      if (w.request < end) take_whole_requests(shared, p, t, w);
-      if (w.request == end && end < p.batch) return;  // the part may go on in the next tile
-      close_part(shared, p, t, w);
+    for (std::int32_t chunk = first >> p.chunk_bits; chunk << p.chunk_bits < last; ++chunk) end[chunk] += before;
+    return total;
+  }
+
+  // How many parts begin inside the requests up to each of `requests`.
+  template <int kCount>
+  static NSAMETA_DEVICE void count_inside(const walk_smem& shared, const std::int32_t (&requests)[kCount],
+                                          std::int32_t (&counts)[kCount]) {
+    walk::count_up_to(shared.request, shared.num_used, requests, counts);
+    NSAMETA_UNROLL
+    for (int i = 0; i < kCount; ++i) counts[i] = shared.num_inside[counts[i]];
+  }
+
+  static NSAMETA_DEVICE mla::part_row row_of(const walk_smem& shared, const params& p, std::int32_t part) {
+    const std::int32_t first = shared.request[part];
+    const std::int32_t block = shared.block[part];
+    const std::int32_t next = shared.request[part + 1];
+    const std::int32_t next_block = shared.block[part + 1];
+    mla::part_row row{first, lengths::place_of(p, block), next, 0, 0, block > 0, next_block > 0};
+    if (block > 0) {
+      const std::int32_t requests[1] = {first - 1};
+      std::int32_t counts[1];
+      count_inside(shared, requests, counts);
+      row.split = shared.num_inside[part] + 1 - counts[0];
+    }
+    if (next_block == 0) --row.last;
+    row.end = next_block > 0 ? lengths::place_of(p, next_block) : lengths::end_of(p, next - 1);
+    return row;
+  }
+
+  static NSAMETA_DEVICE void write_parts(const walk_smem& shared, const params& p) {
+    NSAMETA_NO_UNROLL
+    for (std::int32_t part = Rt::thread_idx(); part < p.num_parts; part += kBlock) {
+      const bool is_used = part < shared.num_used;
+      const mla::part_row row = is_used ? row_of(shared, p, part)
+                                        : mla::idle_row(p.batch, p.batch == 0 ? 0 : lengths::end_of(p, p.batch - 1));
+      mla::store(row, p.layout, p.parts + std::int64_t{part} * 8);
+    }
+  }
+
+  static NSAMETA_DEVICE void write_num_splits(const walk_smem& shared, const params& p) {
+    if (Rt::thread_idx() == 0) p.num_splits[0] = 0;
+    // From the last thread on: where there are few requests, by warps that have no parts.
+    NSAMETA_NO_UNROLL
+    for (std::int32_t base = kBlock - 1 - Rt::thread_idx(); base < p.batch; base += kSearches * kBlock) {
+      std::int32_t requests[kSearches];
+      std::int32_t counts[kSearches];
+      NSAMETA_UNROLL
+      for (int i = 0; i < kSearches; ++i) requests[i] = base + i * kBlock;
+      count_inside(shared, requests, counts);
+      NSAMETA_UNROLL
+      for (int i = 0; i < kSearches; ++i) {
+        if (requests[i] < p.batch) p.num_splits[requests[i] + 1] = requests[i] + 1 + counts[i];
+      }
     }
   }
 
   static NSAMETA_DEVICE void run(smem& shared, const params& p) {
-    std::int64_t total = p.batch > kTile ? sum_batch(shared, p) : 0;
-    walk w{};
-    tile t{};
-    if (Rt::thread_idx() == 0) p.num_splits[0] = 0;
-    for (; t.first < p.batch; t.first += kTile) {
-      t.size = p.batch - t.first < kTile ? p.batch - t.first : kTile;
-      const std::int64_t cost = load_tile(shared, p, t);
-      if (p.batch <= kTile) total = cost;
-      if (Rt::warp() == 0) walk_tile(shared, p, t, mla::budget(total, p.num_parts, p.fixed_overhead), w);
-      t.begin += cost;
-      Rt::sync_block();
-    }
-    if (Rt::warp() != 0) return;
-    const mla::part_row idle = mla::idle_row(p.batch, w.previous_end);
-    for (std::int32_t part = w.part + Rt::lane(); part < p.num_parts; part += Rt::kWarp) {
-      mla::store(idle, p.layout, p.parts + std::int64_t{part} * 8);
-    }
+    const std::int64_t budget = mla::budget(sum_costs(shared, p), p.num_parts, p.fixed_overhead);
+    Rt::sync_block();
+    if (Rt::warp() == 0) walk::run(shared.walk, p, budget);
+    Rt::sync_block();
+    write_parts(shared.walk, p);
+    write_num_splits(shared.walk, p);
   }
 };
 
 // launch: a functor template <class Kernel>(num_blocks, block_threads, params) that returns the vendor's error code.
 template <class Rt, class Launcher>
 auto launch_mla_schedule(const nsameta_mla_schedule_desc& desc, std::uint64_t* fault_word, Launcher launch) {
+  using kernel = mla_schedule_kernel<Rt>;
   const std::int64_t element_bytes = desc.seq_lens.dtype == NSAMETA_INT64 ? 8 : 4;
+  std::int32_t chunk_bits = 0;
+  while ((desc.batch - 1) >> chunk_bits >= mla_walk<Rt>::kMaxChunks) ++chunk_bits;
   const mla_schedule_params params{static_cast<const char*>(desc.seq_lens.data),
                                    desc.seq_lens.stride * element_bytes,
                                    desc.parts,
                                    desc.num_splits,
                                    fault_word,
+                                   formula::divider::make(static_cast<std::uint32_t>(desc.block_size)),
                                    desc.batch,
                                    desc.num_parts,
-                                   desc.block_size,
                                    desc.fixed_overhead,
                                    desc.constant_keys,
                                    desc.min_keys,
-                                   desc.layout};
-  using kernel = mla_schedule_kernel<Rt>;
+                                   desc.layout,
+                                   chunk_bits};
   return launch.template operator()<kernel>(1, kernel::kBlock, params);
 }
 

@@ -85,9 +85,61 @@ TEST_P(mla_schedule_batches, negative_lengths_count_as_zero) {
   check_all_layouts({.inputs = {.seq_lens = {100, -1, 700, INT32_MIN, 3}, .num_parts = 4}});
 }
 
-TEST_P(mla_schedule_batches, more_requests_than_a_tile) {
+// Kernels find the parts a wave at a time.
+TEST_P(mla_schedule_batches, parts_of_several_waves) {
+  random_source random(305);
+  for (const int parts : {31, 32, 33, 64, 65, 128, 129, 1023, 1024}) {
+    check_all_layouts({.inputs = {.seq_lens = {1 << 17}, .num_parts = parts}});
+    check_all_layouts({.inputs = {.seq_lens = random_lengths(random, 40, 9000), .num_parts = parts}});
+    check_all_layouts({.inputs = {.seq_lens = random_lengths(random, 700, 200), .num_parts = parts}});
+  }
+}
+
+// Short requests: nearly every part takes one whole that ends in its overhead, which moves the parts behind it.
+TEST_P(mla_schedule_batches, parts_that_take_more_than_their_share) {
+  random_source random(306);
+  for (const int overhead : {1, 5, 63, 65'536}) {
+    for (const int64_t high : {1, 64, 300, 2000}) {
+      const auto lengths = random_lengths(random, 400, high);
+      check_all_layouts({.inputs = {.seq_lens = lengths, .num_parts = 132, .fixed_overhead = overhead}});
+    }
+  }
+  // Moves alone carry parts over the ends of requests: over none, one, or the last.
+  for (int64_t blocks = 1; blocks < 40; ++blocks) {
+    const auto lengths = std::vector<int64_t>(90, blocks * 64);
+    check_case({.inputs = {.seq_lens = lengths, .num_parts = 70}});
+    check_case({.inputs = {.seq_lens = lengths, .num_parts = 132}});
+  }
+}
+
+TEST_P(mla_schedule_batches, parts_that_begin_where_requests_do) {
+  for (const int parts : {20, 40, 80, 120}) {
+    for (const int overhead : {0, 1}) {
+      const auto lengths = std::vector<int64_t>(40, 6 * 64);
+      check_all_layouts({.inputs = {.seq_lens = lengths, .num_parts = parts, .fixed_overhead = overhead}});
+    }
+  }
+}
+
+// They end where they begin, and are taken by the part that comes there.
+TEST_P(mla_schedule_batches, requests_that_cost_nothing) {
+  for (const int64_t batch : {64, 65, 2500}) {
+    for (const int parts : {1, 7, 40, 132}) {
+      mla_case c{.inputs = {.num_parts = parts, .fixed_overhead = 0, .layout = NSAMETA_MLA_TOKENS}};
+      for (int64_t r = 0; r < batch; ++r) c.inputs.seq_lens.push_back(r % 5 == 2 ? 6 * 64 : 0);
+      check_case(c);
+      c.inputs.seq_lens.assign(static_cast<size_t>(batch), 0);
+      check_case(c);
+      c.inputs.seq_lens.back() = 640;
+      check_case(c);
+    }
+  }
+}
+
+// A GPU's kernel holds coordinates of 2048 chunks of requests.
+TEST_P(mla_schedule_batches, more_requests_than_chunks) {
   random_source random(303);
-  for (const int64_t batch : {2047, 2048, 2049, 4096, 7000}) {
+  for (const int64_t batch : {2047, 2048, 2049, 4096, 4097, 7000, 33'000}) {
     for (const int parts : {1, 132, 1024}) {
       check_case({.inputs = {.seq_lens = random_lengths(random, batch, 700), .num_parts = parts}});
     }
@@ -97,14 +149,43 @@ TEST_P(mla_schedule_batches, more_requests_than_a_tile) {
   lengths[2047] = lengths[2048] = lengths[4096] = 100'000;
   check_all_layouts({.inputs = {.seq_lens = lengths, .num_parts = 132}});
   check_all_layouts({.inputs = {.seq_lens = std::vector<int64_t>(6200, 10), .num_parts = 2}});
+  check_all_layouts({.inputs = {.seq_lens = lengths, .num_parts = 1024, .fixed_overhead = 300}});
+  check_all_layouts({.inputs = {.seq_lens = lengths, .num_parts = 132, .topk = 2048}, .has_lengths = false});
+  check_case({.inputs = {.seq_lens = lengths, .num_parts = 132}, .dtype = NSAMETA_INT64, .stride = 2});
+  lengths[5000] = -7;
+  check_case({.inputs = {.seq_lens = lengths, .num_parts = 132}});
 }
 
+// The third request costs more than INT32_MAX. Costs are 6 P: the first ends at P + 10, the second at 2 P + 65535.
+TEST_P(mla_schedule_batches, a_request_of_more_than_int32_max) {
+  constexpr int32_t kOverhead = 65'535;
+  constexpr int32_t kShare = 1'073'840'126;
+  constexpr int32_t kFirst = kShare + 10 - kOverhead;
+  constexpr int32_t kSecond = kShare - 10;
+  mla_case c{.inputs = {.seq_lens = {kFirst, kSecond, INT32_MAX, kSecond, kFirst}, .num_parts = 6, .block_size = 1}};
+  c.inputs.fixed_overhead = kOverhead;
+  c.inputs.layout = NSAMETA_MLA_BLOCKS;
+  c.by_hand = {.parts = {{0, 0, 0, kFirst, 0},
+                         {1, 0, 1, kSecond, 0},
+                         {2, 0, 2, kShare, 0},
+                         {2, kShare, 3, 2 * kOverhead, 1},
+                         {3, 2 * kOverhead, 4, kOverhead + 10, 1},
+                         {4, kOverhead + 10, 4, kFirst, 1}},
+               .num_words = 5,
+               .num_splits = {0, 1, 2, 4, 6, 8},
+               .negative_requests = {}};
+  check_case(c);
+}
+
+// NSAMETA_TEST_CASES asks for more.
 TEST_P(mla_schedule_batches, random_cases) {
   random_source random(304);
-  for (int i = 0; i < 60; ++i) {
+  const uint64_t cases = num_cases(60);
+  for (uint64_t i = 0; i < cases; ++i) {
     mla_case c;
-    c.inputs.seq_lens = random_lengths(random, random.in(1, 90), random.pick({0, 5, 70, 1000, 30'000}));
-    c.inputs.num_parts = static_cast<int>(random.in(1, 200));
+    const int64_t batch = random.in(1, random.pick({10, 90, 90, 500}));
+    c.inputs.seq_lens = random_lengths(random, batch, random.pick({0, 5, 70, 1000, 30'000}));
+    c.inputs.num_parts = static_cast<int>(random.in(1, random.pick({20, 200, 200, 1024})));
     c.inputs.block_size = random.pick({1, 16, 64, 100});
     c.inputs.fixed_overhead = random.pick({0, 1, 3, 5, 400});
     c.inputs.min_keys = static_cast<int>(random.in(0, 1));

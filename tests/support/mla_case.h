@@ -1,6 +1,8 @@
 // One call of mla_schedule: its inputs, how seq_lens lies in memory, and what memory must hold afterwards.
 #pragma once
 
+#include <optional>
+
 #include "reference/mla_schedule.h"
 #include "tests/support/device_block.h"
 #include "tests/support/op_test.h"
@@ -13,6 +15,8 @@ struct mla_case {
   int64_t stride = 1;
   int64_t slack = 0;        // spare elements at the end of num_splits
   bool has_lengths = true;  // else the batch is given, and topk
+  // Instead of the oracle's, where it would count for seconds; of lengths that read the same backwards.
+  std::optional<reference::mla_schedule> by_hand{};
 };
 
 class bound_mla final : public bound_call {
