@@ -81,12 +81,14 @@ struct mla_walk {
     std::uint32_t gap;     // from the limit to the end of the request; UINT32_MAX where there is no request
   };
 
-  // stop.gap; begin: coordinate of the stop's request.
+  // stop.gap; begin: coordinate of the stop's request. Without a branch around the load: with one, ptxas 13.0 loads by
+  // a register that it has set to the batch before (sm_90; the emulator ran the same source right).
   static NSAMETA_DEVICE std::uint32_t gap_of(const smem& shared, const params& p, const stop& s, std::int64_t begin) {
-    if (s.request == p.batch) return UINT32_MAX;
+    const bool is_at_end = s.request == p.batch;
+    const std::int32_t existing = is_at_end ? s.request - 1 : s.request;
     const std::int64_t end =
-        p.chunk_bits == 0 ? shared.end[s.request] : begin + lengths::cost_of(p, lengths::load(p, s.request));
-    return static_cast<std::uint32_t>(end - s.limit);  // fits: not more than the request costs
+        p.chunk_bits == 0 ? shared.end[existing] : begin + lengths::cost_of(p, lengths::load(p, existing));
+    return is_at_end ? UINT32_MAX : static_cast<std::uint32_t>(end - s.limit);  // not more than the request costs
   }
 
   static NSAMETA_DEVICE stop find_stop(const smem& shared, const params& p, std::int64_t limit) {
