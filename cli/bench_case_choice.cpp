@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <regex>
-#include <sstream>
 
 #include "cli/device_choice.h"
 #include "cli/error.h"
-#include "cli/explain.h"
 #include "cli/options.h"
+#include "cli/output_names.h"
 
 namespace nsameta::cli {
 namespace {
@@ -42,19 +41,6 @@ bench_case template_of(const std::string& group) {
     if (c.group == group) return c;
   }
   throw std::logic_error("cases.json has no group " + group);
-}
-
-std::vector<std::string> parse_outputs(const std::string& text) {
-  std::vector<std::string> names;
-  std::istringstream parts(text);
-  for (std::string name; std::getline(parts, name, ',');) {
-    const auto& known = output_names();
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      throw usage_error(fmt::format("--outputs: '{}' must be one of {}", name, fmt::join(known, ", ")));
-    }
-    names.push_back(name);
-  }
-  return names;
 }
 
 void check_shape(const shape_arguments& shape, const bench_case& c) {
@@ -137,7 +123,7 @@ std::vector<bench_case> cases_of_shape(const shape_arguments& shape) {
   } else if (shape.op == NSAMETA_OP_BUILD_METADATA && shape.mode == NSAMETA_MODE_EXTEND) {
     c.min_q = c.max_q = static_cast<int32_t>(std::clamp<int64_t>(shape.context / 2, 1, 1024));
   }
-  if (!shape.outputs.empty()) c.outputs = parse_outputs(shape.outputs);
+  if (!shape.outputs.empty()) c.outputs = parse_output_names(shape.outputs);
   check_shape(shape, c);
   c.name = fmt::format("{}/b{}_c{}_q{}", c.group, c.batch, c.context, c.max_q);
   return {c};

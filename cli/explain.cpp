@@ -219,15 +219,6 @@ const built_output* explanation::find(const std::string& name) const {
   return nullptr;
 }
 
-const std::vector<std::string>& output_names() {
-  static const std::vector<std::string> names = {
-#define NSAMETA_OUTPUT(name, kind) #name,
-#include "core/outputs.def"
-#undef NSAMETA_OUTPUT
-  };
-  return names;
-}
-
 explanation explain(const explain_case& c, session& where) {
   explanation result{make_setting(c), {}, {}, 0, 0, {}};
   result.outputs = shape_outputs(c, result.setting);

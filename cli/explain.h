@@ -94,9 +94,6 @@ struct explanation {
   const built_output* find(const std::string& name) const;
 };
 
-// Names in the order of outputs.def.
-const std::vector<std::string>& output_names();
-
 // Builds by the library. Throws nsameta::error for what the library refuses.
 explanation explain(const explain_case& c, session& where);
 

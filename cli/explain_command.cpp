@@ -11,6 +11,7 @@
 #include "cli/error.h"
 #include "cli/explain_print.h"
 #include "cli/options.h"
+#include "cli/output_names.h"
 
 namespace nsameta::cli {
 namespace {
@@ -46,16 +47,6 @@ std::vector<int32_t> parse_numbers(const char* name, const std::string& text, in
   std::vector<int32_t> values;
   for (const auto& part : split(text)) values.push_back(parse_number(name, part, low, high));
   return values;
-}
-
-std::vector<std::string> parse_outputs(const std::string& text) {
-  auto names = split(text);
-  const auto& known = output_names();
-  for (const auto& name : names) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    refuse(fmt::format("--outputs: '{}' must be one of {}", name, fmt::join(known, ", ")));
-  }
-  return names;
 }
 
 void check_query(const explain_case& c) {
@@ -109,7 +100,7 @@ explain_case parse(const explain_arguments& arguments) {
   c.seq_lens = parse_numbers("--seq-lens", arguments.seq_lens, -kMaxKv, kMaxKv);
   c.extend_seq_lens = parse_numbers("--extend", arguments.extend, -kMaxKv, static_cast<int32_t>(kMaxTokens));
   c.pool_rows = parse_numbers("--pool-rows", arguments.pool_rows, -1000, 1000);
-  c.outputs = parse_outputs(arguments.outputs);
+  c.outputs = parse_output_names(arguments.outputs);
   if (!arguments.num_requests.empty()) {
     c.num_requests = parse_number("--num-requests", arguments.num_requests, -1000, 1000);
   }
