@@ -23,6 +23,14 @@ if(NSAMETA_LIBFUZZER AND NOT (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NSAMETA
   message(FATAL_ERROR "NSAMETA_LIBFUZZER=ON needs CMAKE_CXX_COMPILER=clang++ and NSAMETA_SANITIZE=address,undefined")
 endif()
 
+# Counting and optimising under sanitizers triples the time that the program's and the tests' own sources take.
+option(NSAMETA_COVERAGE "Count which lines of the library and of the kernels run" OFF)
+function(nsameta_count_lines target)
+  if(NSAMETA_COVERAGE)
+    target_compile_options(${target} PRIVATE -O1 --coverage)
+  endif()
+endfunction()
+
 # Parsing GoogleTest and JSON is most of what compiling a test costs; it is shared where names do not clash.
 option(NSAMETA_UNITY "Compile sources of the tests and of the program together" OFF)
 # nsameta_unite(TARGET [SOURCE...]): the sources, or all of the target, as one.
@@ -46,6 +54,9 @@ target_compile_options(nsameta_flags INTERFACE
   # nvcc's own output breaks -Wpedantic, so the host pass has the rest of the list.
   "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow>"
   "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${CMAKE_COMPILE_WARNING_AS_ERROR}>>:-Xcompiler=-Werror>")
+if(NSAMETA_COVERAGE)
+  target_link_options(nsameta_flags INTERFACE --coverage)
+endif()
 if(NSAMETA_SANITIZE)
   target_compile_options(nsameta_flags INTERFACE "$<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${NSAMETA_SANITIZE}>"
     "$<$<COMPILE_LANGUAGE:C,CXX>:-fno-sanitize-recover=all;-fno-omit-frame-pointer>")

@@ -5,8 +5,6 @@
 namespace nsameta::test {
 namespace {
 
-constexpr int kNumReplays = 1000;
-
 class build_metadata_num_requests : public execution_test {
  protected:
   // Requests from the true batch on hold what would be faults, or far too many tokens.
@@ -167,14 +165,14 @@ TEST_P(build_metadata_num_requests, several_destinations) {
   }
 }
 
-TEST_P(build_metadata_num_requests, one_capture_for_a_thousand_batches) {
+TEST_P(build_metadata_num_requests, one_capture_for_many_batches) {
   for (const auto mode : {NSAMETA_MODE_TARGET_VERIFY, NSAMETA_MODE_DRAFT_EXTEND}) {
     auto c = of_mode(mode, 64).want_all().with_slack(320);
     for (auto& output : c.outputs) output.slack = 320;
     c.at(output_id::page_table_1_flattened).slack = 64 * 203;
     c.tail = NSAMETA_TAIL_ZERO;
     c.page_table_1.num_columns = 128;
-    check_steps(c, kNumReplays);
+    check_steps(c, static_cast<int>(num_cases(1000)));
   }
 }
 

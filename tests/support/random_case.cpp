@@ -46,8 +46,10 @@ void make_hostile(random_source& random, std::vector<int64_t>* lengths) {
 }
 
 int64_t draw_batch(random_source& random, const case_limits& limits) {
-  if (random.chance(80)) return random.in(0, limits.usual_batch);
-  if (!random.chance(limits.percent_hostile)) return random.in(0, random.chance(90) ? 600 : limits.large_batch);
+  if (random.chance(75)) return random.in(0, limits.usual_batch);
+  if (!random.chance(limits.percent_hostile)) {
+    return random.in(0, random.chance(90) ? random.pick<int64_t>({200, 600}) : limits.large_batch);
+  }
   const int64_t edge = (int64_t{1} << random.in(4, 10)) + random.in(-1, 1);
   return std::min(edge, limits.large_batch);
 }
@@ -175,7 +177,9 @@ void become_long(random_source& random, metadata_case* c) {
   const int page_size = in.page_size;
   c->with_pool(random, kLongContext + random.in(-4, 4));
   in.page_size = page_size;
-  if (in.mode == NSAMETA_MODE_TARGET_VERIFY) in.tokens_per_request = std::min(in.tokens_per_request, 4);
+  if (in.mode == NSAMETA_MODE_TARGET_VERIFY) {
+    in.tokens_per_request = random.chance(60) ? 4 : std::min(in.tokens_per_request, 4);
+  }
   c->req_to_token.padding = to_multiple_of_4(in.max_context);
   c->max_kv_bound = kLongContext;
 }
@@ -196,6 +200,30 @@ void become_seed_outputs(metadata_case* c) {
   c->want({output_id::seqlens_expanded, output_id::nsa_cache_seqlens});
 }
 
+// Lengths alone, another thing that GPU backends treat apart, by batch.
+void become_lengths(random_source& random, const case_limits& limits, metadata_case* c) {
+  auto& in = c->inputs;
+  if (in.seq_lens.empty()) return;
+  const auto batch = static_cast<size_t>(random.pick<int64_t>(
+      {c->batch(), random.in(1, 300), std::min<int64_t>(random.in(257, 1500), limits.large_batch)}));
+  while (in.seq_lens.size() < batch) in.seq_lens.push_back(draw_length(random));
+  while (!in.extend_seq_lens.empty() && !in.static_width && in.extend_seq_lens.size() < batch) {
+    in.extend_seq_lens.push_back(draw_query(random, 8));
+  }
+}
+
+void become_lengths_outputs(set_layout* set) {
+  set->at(output_id::paged_mqa_schedule).is_wanted = false;
+  set->at(output_id::topk_plan).is_wanted = false;
+}
+
+void without_keys(set_layout* set) {
+  for (const auto id : {output_id::cu_seqlens_k, output_id::nsa_cu_seqlens_k, output_id::topk_indices_offset,
+                        output_id::indexer_ks, output_id::indexer_ke}) {
+    set->at(id).is_wanted = false;
+  }
+}
+
 }  // namespace
 
 metadata_case draw_case(random_source& random, const case_limits& limits) {
@@ -204,12 +232,16 @@ metadata_case draw_case(random_source& random, const case_limits& limits) {
   draw_options(random, &c);
   if (random.chance(60)) draw_pool(random, limits, &c);
   const bool is_replay = c.pool != nullptr && has_constant_query(c.inputs) && random.chance(50);
-  const bool is_seed = c.pool == nullptr && random.chance(20);
-  const bool is_long = is_replay && random.chance(5);
+  const bool is_seed = c.pool == nullptr && random.chance(30);
+  const bool is_long = is_replay && random.chance(10);
+  const bool is_lengths = c.pool == nullptr && !is_seed && random.chance(40);
+  const bool has_keys = random.chance(75);
   if (is_replay) {
     become_replay(random, &c);
     if (is_long) become_long(random, &c);
-  } else if (!is_seed) {
+  } else if (is_lengths || is_seed) {
+    become_lengths(random, limits, &c);
+  } else {
     if (random.chance(35)) draw_num_requests(random, &c);
     if (random.chance(25)) {
       c.more_sets.resize(static_cast<size_t>(random.chance(70) ? random.in(1, 2) : random.in(1, 7)));
@@ -220,6 +252,8 @@ metadata_case draw_case(random_source& random, const case_limits& limits) {
   for (auto& set : c.more_sets) draw_outputs(random, limits, c, &set);
   if (is_replay) become_replay_outputs(random, &c);
   if (is_long) become_long_outputs(random, &c);
+  if (is_lengths) become_lengths_outputs(&c);
+  if (!has_keys) without_keys(&c);
   if (is_seed) {
     become_seed_outputs(&c);
     return c;
