@@ -168,7 +168,7 @@ def _step_candidates(peers, case):
         made = step.buffers()
         if with_schedule:
             made["paged_mqa_schedule"] = step.new_schedule()
-        args = sglang_cases.our_args(peers.context, step.config, step.inputs, made)
+        args = sglang_cases.our_args(peers.context, step.config, step.inputs, made, host_knows_width=True)
         args.mqa_variant = abi.MQA_SM90_JUN26
         args.max_kv_bound = step.live
         return args, made

@@ -128,7 +128,8 @@ def call_peer(functions, config, inputs, buffers):
     functions[name](**arguments)
 
 
-def our_args(context, config, inputs, buffers):
+def our_args(context, config, inputs, buffers, host_knows_width=False):
+    """host_knows_width: the one width of all queries comes as a number, not from the device."""
     outputs = dict(buffers)
     if config.ctx_lens:
         outputs["paged_mqa_ctx_lens_2d"] = buffers["paged_mqa_ctx_lens_2d"][: config.batch]
@@ -137,15 +138,16 @@ def our_args(context, config, inputs, buffers):
         "req_pool_indices": inputs.req_pool_indices,
         "req_to_token": inputs.req_to_token,
     }
-    if config.mode == DRAFT_EXTEND:
+    has_number = config.mode == VERIFY or (config.static and host_knows_width)
+    if config.mode == DRAFT_EXTEND and not has_number:
         tensors["extend_seq_lens"] = inputs.extend_seq_lens
     return context.build_args(
         outputs,
         tensors,
         mode=MODES[config.mode],
         batch=config.batch,
-        tokens_per_request=config.next_n if config.mode == VERIFY else 0,
-        static_width=int(config.static),
+        tokens_per_request=config.next_n if has_number else 0,
+        static_width=int(config.static and not has_number),
         topk=config.topk,
         kpool=max(config.kpool, 1),
         page_size=config.page_size,
