@@ -8,6 +8,7 @@
 
 #include "python/module/arguments.h"
 #include "python/module/context.h"
+#include "python/module/device_name.h"
 #include "python/module/errors.h"
 
 namespace nb = nanobind;
@@ -28,10 +29,11 @@ struct plan_object {
   std::vector<bound_tensor> bound;
   const producer* from = nullptr;
   dlpack::device memory{};
+  bool is_checked = false;
   std::unique_ptr<nsameta_plan, plan_destroyer> handle;
 };
 
-void init_plan(plan_object* self, const std::string& op, const nb::kwargs& keywords) {
+void init_plan(plan_object* self, const std::string& op, bool check, const nb::kwargs& keywords) {
   const operation* of = find_operation(op.c_str());
   if (of == nullptr) {
     raise(PyExc_ValueError, "op='%s' must be 'build_metadata', 'copy_metadata', 'map_topk_to_slots' or 'mla_schedule'",
@@ -45,18 +47,10 @@ void init_plan(plan_object* self, const std::string& op, const nb::kwargs& keywo
   auto owner = read.finish();
   nsameta_plan* raw = nullptr;
   throw_on_failure(nsameta_plan_create(owner->get(), of->op, &read.args(), &raw));
-  new (self) plan_object{of, std::move(owner), std::move(read.lent()), {}, {}, read.from(), read.memory(), {}};
+  new (self) plan_object{of, std::move(owner), std::move(read.lent()), {}, {}, read.from(), read.memory(), check, {}};
   self->handle.reset(raw);
   self->bound = read.tensors();
   for (const bound_tensor& each : self->bound) self->tensors.push_back(nb::borrow(each.tensor));
-}
-
-// The hot call: no allocation, and the GIL is kept.
-void run(plan_object& self, int32_t batch, int64_t num_tokens, int64_t max_kv, nb::handle stream) {
-  void* on = nullptr;
-  if (self.from != nullptr) on = stream_from(stream.ptr(), *self.from, self.memory);
-  const nsameta_status status = nsameta_plan_run(self.handle.get(), batch, num_tokens, max_kv, on);
-  if (status != NSAMETA_OK) raise(exception_of(status), "%s", nsameta_last_error_message());
 }
 
 bool is_same(const nsameta_tensor& a, const nsameta_tensor& b) {
@@ -72,6 +66,15 @@ void check_tensors(const plan_object& self) {
     raise(PyExc_ValueError, "%s: its memory, shape or strides changed after the plan was made",
           each.name.str().c_str());
   }
+}
+
+// The hot call: it allocates nothing, unless tensors are checked, and keeps the GIL.
+void run(plan_object& self, int32_t batch, int64_t num_tokens, int64_t max_kv, nb::handle stream) {
+  if (self.is_checked) check_tensors(self);
+  void* on = nullptr;
+  if (self.from != nullptr) on = stream_from(stream.ptr(), *self.from, self.memory);
+  const nsameta_status status = nsameta_plan_run(self.handle.get(), batch, num_tokens, max_kv, on);
+  if (status != NSAMETA_OK) raise(exception_of(status), "%s", nsameta_last_error_message());
 }
 
 std::string explain(const plan_object& self, int32_t batch, int64_t num_tokens, int64_t max_kv) {
@@ -110,10 +113,13 @@ void define_plan(nb::module_& module) {
   nb::class_<plan_object>(module, "Plan", nb::type_slots(slots),
                           "The arguments of one operation, checked and bound once; run() is one launch.\n\n"
                           "Keeps its tensors alive. Belongs to one thread at a time.")
-      .def("__init__", &init_plan, nb::arg("op") = "build_metadata", nb::arg("arguments"),
-           "op: 'build_metadata', 'copy_metadata', 'map_topk_to_slots' or 'mla_schedule', whose keyword arguments\n"
-           "follow, without stream. batch is the largest that the plan will run.\n\n"
-           "Raises what the operation raises.")
+      .def(
+          "__init__", &init_plan, nb::arg("op") = "build_metadata", nb::kw_only(), nb::arg("check") = false,
+          nb::arg("arguments"),
+          "op: 'build_metadata', 'copy_metadata', 'map_topk_to_slots' or 'mla_schedule', whose keyword arguments\n"
+          "follow, without stream. batch is the largest that the plan will run. check: whether each run() begins with\n"
+          "check_tensors().\n\n"
+          "Raises what the operation raises.")
       .def("run", &run, nb::arg("batch") = -1, nb::arg("num_tokens") = -1, nb::arg("max_kv") = -1,
            nb::arg("stream") = nb::none(),
            "Runs for the first `batch` requests (-1: all; map_topk_to_slots counts tokens, copy_metadata takes -1).\n"
@@ -122,13 +128,17 @@ void define_plan(nb::module_& module) {
            "Allocates nothing and never synchronises, except in a staged context. May be captured in a graph.")
       .def("check_tensors", &check_tensors,
            "Raises ValueError, naming the argument, if a tensor's memory, shape or strides are no longer those that\n"
-           "were bound, such as after resize_() or set_(). run() does not look.")
+           "were bound, such as after resize_() or set_(). run() does not look, unless the plan was made with "
+           "check=True.")
       .def("explain", &explain, nb::arg("batch") = -1, nb::arg("num_tokens") = -1, nb::arg("max_kv") = -1,
            "What such a run would choose, and why: lines `key: value`.")
       .def_prop_ro(
           "op", [](const plan_object& self) { return self.of->name; }, "Name of the operation.")
       .def_prop_ro(
-          "context", [](const plan_object& self) { return context_object{self.owner}; }, "The context that runs it.");
+          "context", [](const plan_object& self) { return context_object{self.owner}; }, "The context that runs it.")
+      .def("__repr__", [](const plan_object& self) {
+        return std::string("nsameta.Plan('") + self.of->name + "', device='" + device_name(self.owner->device()) + "')";
+      });
 }
 
 }  // namespace nsameta::python

@@ -116,7 +116,9 @@ def _empty_like(tensor, shapes):
         return {name: torch.empty(shape, dtype=torch.int32, device=tensor.device) for name, shape in shapes.items()}
     library = sys.modules.get(type(tensor).__module__.partition(".")[0])
     if getattr(library, "__name__", "") not in ("numpy", "cupy"):
-        raise TypeError(f"seq_lens: outputs like {type(tensor).__name__} cannot be allocated; pass out={{name: tensor}}")
+        raise TypeError(
+            f"seq_lens: outputs like {type(tensor).__name__} cannot be allocated; pass out={{name: tensor}}"
+        )
     with tensor.device if library.__name__ == "cupy" else contextlib.nullcontext():
         return {name: library.empty(shape, dtype=library.int32) for name, shape in shapes.items()}
 

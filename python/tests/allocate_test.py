@@ -1,11 +1,11 @@
 """outputs=[names]: tensors of the caller's library, with the least shapes."""
 
+import nsameta
 import numpy as np
 import pytest
 from conftest import LIBRARIES
-from reference import Step, mqa_schedule_v1
 
-import nsameta
+from reference import Step, mqa_schedule_v1
 
 ALLOCATING = [library for library in LIBRARIES if library.name != "capsule"]
 

@@ -1,13 +1,13 @@
 """nsameta.build_metadata against the reference, for every mode and library of tensors."""
 
+import nsameta
 import numpy as np
 import pytest
 from conftest import LIBRARIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import KEPT, Step, mqa_schedule_v1
 
-import nsameta
+from reference import KEPT, Step, mqa_schedule_v1
 
 MODES = ("decode", "target_verify", "draft_extend", "extend")
 CONTEXT = 512
@@ -92,7 +92,9 @@ def test_lengths_of_any_batch(step, topk, kpool, clamp, library):
     mode, seq_lens, q = step
     expected = Step(mode, seq_lens, q, topk, kpool, clamp).lengths()
     out = {name: library.make(np.full(len(value), KEPT)) for name, value in expected.items()}
-    widths = {"tokens_per_request": q[0]} if mode in ("decode", "target_verify") else {"extend_seq_lens": library.make(q)}
+    widths = (
+        {"tokens_per_request": q[0]} if mode in ("decode", "target_verify") else {"extend_seq_lens": library.make(q)}
+    )
     nsameta.build_metadata(
         mode=mode, topk=topk, kpool=kpool, clamp=clamp, seq_lens=library.make(seq_lens), out=out, **widths
     )
