@@ -163,8 +163,8 @@ std::shared_ptr<context> arguments::finish() {
 }
 
 void* arguments::stream() const {
-  static const producer kNone;
-  return stream_from(stream_, from_ == nullptr ? kNone : *from_, memory_);
+  static const producer nobody;
+  return stream_from(stream_, from_ == nullptr ? nobody : *from_, memory_);
 }
 
 }  // namespace nsameta::python

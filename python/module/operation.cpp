@@ -26,7 +26,7 @@ constexpr choice kTopkPlanArchs[] = {{"hopper", NSAMETA_TOPK_PLAN_HOPPER}, {"bla
 constexpr choice kMlaLayouts[] = {
     {"tokens", NSAMETA_MLA_TOKENS}, {"blocks", NSAMETA_MLA_BLOCKS}, {"sched_meta", NSAMETA_MLA_SCHED_META}};
 
-#define NSAMETA_FIELD(args, kind, name, ...) {#name, field_kind::kind, offsetof(args, name), ##__VA_ARGS__}
+#define NSAMETA_FIELD(args, kind, name, ...) {#name, field_kind::kind, offsetof(args, name) __VA_OPT__(, ) __VA_ARGS__}
 constexpr field kContext{"context", field_kind::CONTEXT};
 constexpr field kStream{"stream", field_kind::STREAM};
 

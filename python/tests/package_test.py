@@ -15,10 +15,10 @@ def test_info():
     assert info["version"] == nsameta.__version__
     assert info["backends"] == nsameta.backends()
     names = [backend["name"] for backend in info["backends"]]
-    assert names == ["cuda", "hip", "cpu"]
+    assert [name for name in names if name in ("cuda", "hip", "cpu")] == ["cuda", "hip", "cpu"]
     for backend in info["backends"]:
         assert backend["usable"] == (backend["reason"] == "")
-    assert info["backends"][-1]["devices"][0]["device"] == "cpu"
+    assert info["backends"][names.index("cpu")]["devices"][0]["device"] == "cpu"
 
 
 def test_context():
