@@ -180,3 +180,48 @@ def test_num_requests_and_static_width(tensors):
     )
     np.testing.assert_array_equal(tensors.read(out["cu_seqlens_q"])[:3], [0, 2, 4])
     np.testing.assert_array_equal(tensors.read(out["total_tokens"]), [4])
+
+
+def test_wide_outputs(tensors):
+    out = {name: tensors.make([KEPT] * 3, np.int64) for name in ("positions", "out_slots")}
+    nsameta.build_metadata(
+        mode="extend",
+        topk=64,
+        seq_lens=tensors.make([5, 8]),
+        extend_seq_lens=tensors.make([2, 1]),
+        req_pool_indices=tensors.make([1, 0]),
+        req_to_token=tensors.make(np.arange(32).reshape(2, 16)),
+        out=out,
+    )
+    np.testing.assert_array_equal(tensors.read(out["positions"]), [3, 4, 7])
+    np.testing.assert_array_equal(tensors.read(out["out_slots"]), [19, 20, 7])
+
+
+def test_rows_lengths_and_topk_plan_can_be_chosen(tensors):
+    pool, table = request_table(np.random.default_rng(2), 2)
+    lengths, width = [600, 90], 2
+    out = {
+        "page_table_1": tensors.make(np.full((2, CONTEXT), KEPT)),
+        "paged_mqa_schedule": tensors.make(np.full((5, 2), KEPT)),
+        "topk_plan": tensors.make(np.full((5, 2), KEPT)),
+    }
+    nsameta.build_metadata(
+        mode="target_verify",
+        topk=64,
+        tokens_per_request=width,
+        table_rows="per_request",
+        max_table_width=100,
+        mqa_lengths="kv",
+        topk_plan_clusters=0,
+        topk_plan_threshold=100,
+        seq_lens=tensors.make(lengths),
+        req_pool_indices=tensors.make(pool),
+        req_to_token=tensors.make(table),
+        out=out,
+    )
+    rows = np.full((2, CONTEXT), KEPT)
+    rows[0, :100], rows[1, :100] = table[pool[0], :100], table[pool[1], :100]
+    np.testing.assert_array_equal(tensors.read(out["page_table_1"]), rows)
+    kv = [length + width for length in lengths]
+    np.testing.assert_array_equal(tensors.read(out["paged_mqa_schedule"]), mqa_schedule_v1(kv, 4))
+    np.testing.assert_array_equal(tensors.read(out["topk_plan"])[:3], [[100, 2], [0, 601], [1, 602]])

@@ -63,6 +63,16 @@ def test_a_capsule_without_strides_is_contiguous(context):
     np.testing.assert_array_equal(slots, [table[1, 4], table[0, 2]])
 
 
+@pytest.mark.parametrize("make", (lender.CapsuleTensor, lender.ExchangeTensor))
+def test_tensors_that_begin_within_their_memory(make, context):
+    call = decode(make, context)
+    call["seq_lens"] = make(np.array([9, 9, 5, 3]), offset=2)
+    sums = np.full(4, KEPT, np.int32)
+    call["out"] = {"cu_seqlens_k": make(sums, offset=1)}
+    nsameta.build_metadata(**call)
+    np.testing.assert_array_equal(sums, [KEPT, 0, 5, 8])
+
+
 def test_the_current_stream_is_asked_for_at_each_run(context):
     call = decode(lender.ExchangeTensor, context)
     plan = nsameta.Plan(**call)

@@ -56,24 +56,26 @@ def new_capsule(address, name):
 
 
 class Tensor:
-    """Memory of `array`, said to be on a device."""
+    """Memory of `array` from element `offset` on, said to be on a device."""
 
-    def __init__(self, array, device=(CUDA, 0)):
-        self.array, self.device = array, device
-        self._shape = (ctypes.c_int64 * array.ndim)(*array.shape)
+    def __init__(self, array, device=(CUDA, 0), offset=0):
+        self.array, self.device, self._offset_bytes = array, device, offset * array.itemsize
+        self._shape = (ctypes.c_int64 * array.ndim)(array.shape[0] - offset, *array.shape[1:])
         self._strides = (ctypes.c_int64 * array.ndim)(*(stride // array.itemsize for stride in array.strides))
 
     def view(self, strides=True):
         bits = self.array.itemsize * 8
         steps = self._strides if strides else None
-        return View(self.array.ctypes.data, *self.device, self.array.ndim, 0, bits, 1, self._shape, steps, 0)
+        dtype = (0, bits, 1)
+        address = self.array.ctypes.data
+        return View(address, *self.device, self.array.ndim, *dtype, self._shape, steps, self._offset_bytes)
 
 
 class CapsuleTensor(Tensor):
     """By __dlpack__, from before DLPack 1.0. Remembers what it was asked for."""
 
-    def __init__(self, array, device=(CUDA, 0), strides=True):
-        super().__init__(array, device)
+    def __init__(self, array, device=(CUDA, 0), offset=0, strides=True):
+        super().__init__(array, device, offset)
         self.asked = []
         self._managed = Managed(self.view(strides))
 
