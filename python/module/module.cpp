@@ -62,7 +62,12 @@ void translate(const std::exception_ptr& thrown, void* /*payload*/) {
 }  // namespace
 }  // namespace nsameta::python
 
+// LD_LIBRARY_PATH may name another libnsameta.so before the one of the package.
 NB_MODULE(_core, module) {
+  if (nsameta_abi_version() != NSAMETA_ABI_VERSION) {
+    nsameta::python::raise(PyExc_ImportError, "libnsameta.so has ABI version %d, but nsameta._core was built for %d",
+                           static_cast<int>(nsameta_abi_version()), NSAMETA_ABI_VERSION);
+  }
   nb::register_exception_translator(nsameta::python::translate);
   nsameta::python::define_context(module);
   nsameta::python::define_plan(module);

@@ -96,6 +96,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
 }
 
 int clear(PyObject* self) {
+  if (!nb::inst_ready(self)) return 0;
   auto* plan = nb::inst_ptr<plan_object>(self);
   plan->handle.reset();
   plan->bound.clear();

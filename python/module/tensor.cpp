@@ -45,6 +45,10 @@ nsameta_tensor view_of(const producer& from, const dlpack::tensor& tensor, const
     view.strides[d] = tensor.strides != nullptr ? tensor.strides[d] : contiguous_stride;
     contiguous_stride *= tensor.shape[d];
   }
+  // To the library it would be absent. Such are the tensors by which compilers trace.
+  if (view.data == nullptr && contiguous_stride != 0) {
+    raise(PyExc_ValueError, "%s: has elements, but no memory", argument.str().c_str());
+  }
   return view;
 }
 

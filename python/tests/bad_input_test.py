@@ -43,7 +43,7 @@ def test_the_arguments_are_right_without_a_change(tensors):
         ({"mode": "prefill"}, ValueError),
         ({"mode": 0}, TypeError),
         ({"topk": 0}, ValueError),
-        ({"topk": 2**31}, ValueError),
+        ({"topk": 2**32 + 4}, ValueError),
         ({"topk": 2**64}, ValueError),
         ({"topk": 1.5}, TypeError),
         ({"topk": "4"}, TypeError),
@@ -191,6 +191,28 @@ def test_torch_tensors_that_need_gradients_or_have_no_memory():
         with pytest.raises((TypeError, ValueError), match="seq_lens"):
             nsameta.build_metadata(mode="decode", topk=4, seq_lens=wrong, out={"cu_seqlens_k": sums})
     assert (sums == KEPT).all()
+
+
+@pytest.mark.skipif(torch is None, reason="needs torch")
+def test_fake_tensors_are_refused():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        fake_lens, fake_sums = torch.ones(2, dtype=torch.int32), torch.ones(3, dtype=torch.int32)
+    lens, sums = torch.ones(2, dtype=torch.int32), torch.full((3,), KEPT, dtype=torch.int32)
+    with pytest.raises(ValueError, match="seq_lens: has elements, but no memory"):
+        nsameta.build_metadata(mode="decode", topk=4, seq_lens=fake_lens, out={"cu_seqlens_k": sums})
+    with pytest.raises(ValueError, match="cu_seqlens_k: has elements, but no memory"):
+        nsameta.build_metadata(mode="decode", topk=4, seq_lens=lens, out={"cu_seqlens_k": fake_sums})
+    assert (sums == KEPT).all()
+
+
+def test_empty_tensors_are_taken(tensors):
+    sums = tensors.make([KEPT])
+    nsameta.build_metadata(
+        mode="decode", topk=4, seq_lens=tensors.make([]), out={"cu_seqlens_k": sums, "cache_seqlens": tensors.make([])}
+    )
+    np.testing.assert_array_equal(tensors.read(sums), [0])
 
 
 def test_positional_arguments_are_refused():

@@ -173,3 +173,18 @@ def test_outputs_on_a_gpu_are_allocated_by_bounds(context):
     call = {"mode": "extend", "topk": 4, "seq_lens": lens, "extend_seq_lens": lens, "context": context}
     with pytest.raises(ValueError, match="num_tokens_bound"):
         nsameta.build_metadata(**call, outputs=["positions"])
+
+
+def test_the_cpu_serves_a_gpu_by_copies_but_not_in_a_capture():
+    staged = nsameta.Context("cuda", backend="cpu")
+    assert staged.is_staged
+    call = decode(lender.ExchangeTensor, staged)
+    sums = call["out"]["cu_seqlens_k"].array
+    nsameta.build_metadata(**call)
+    np.testing.assert_array_equal(sums, [0, 5, 8])
+    plan = nsameta.Plan(**call)
+    capture = Capture()
+    sums[:] = KEPT
+    with capture, pytest.raises(RuntimeError, match="captur"):
+        plan.run(-1, -1, -1, capture.stream.value)
+    assert (sums == KEPT).all()

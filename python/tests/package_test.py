@@ -1,5 +1,6 @@
 """The package itself: what it says about the machine, contexts, the program, and what it costs to import."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -95,6 +96,18 @@ def test_the_program_comes_along():
     assert ran.returncode == 0, ran.stderr
     assert "cpu" in ran.stdout
     assert run_python("-m", "nsameta", "no_such_command").returncode != 0
+
+
+@pytest.mark.parametrize("name", ("build_metadata", "copy_metadata", "map_topk_to_slots", "mla_schedule"))
+def test_the_stub_has_the_arguments_that_are_taken(name):
+    stub = ast.parse((Path(nsameta.__file__).parent / "_core.pyi").read_text())
+    function = next(node for node in stub.body if getattr(node, "name", None) == name)
+    names = [argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)]
+    names = [argument for argument in names if argument != "num_sms"]  # taken with outputs alone
+    with pytest.raises(TypeError, match="neither a tensor nor a context"):
+        getattr(nsameta, name)(**dict.fromkeys(names))
+    for argument in names:
+        assert argument in getattr(nsameta, name).__doc__
 
 
 def test_the_package_is_typed_and_described():

@@ -58,8 +58,8 @@ def test_bad_plans(tensors):
         make_plan(tensors, [1], outputs=["positions"])
 
 
-def test_the_plan_keeps_its_tensors():
-    lens, sums = np.array([5, 3], np.int32), np.full(3, KEPT, np.int32)
+def test_the_plan_keeps_its_tensors(tensors):
+    lens, sums = tensors.make([5, 3]), tensors.make([KEPT] * 3)
     before = sys.getrefcount(lens), sys.getrefcount(sums)
     plan = nsameta.Plan(mode="decode", topk=4, seq_lens=lens, out={"cu_seqlens_k": sums})
     assert sys.getrefcount(lens) > before[0]
@@ -69,7 +69,7 @@ def test_the_plan_keeps_its_tensors():
     gc.collect()
     assert gone() is not None
     plan.run()
-    np.testing.assert_array_equal(sums, [0, 5, 8])
+    np.testing.assert_array_equal(tensors.read(sums), [0, 5, 8])
     del plan
     gc.collect()
     assert gone() is None
@@ -86,6 +86,39 @@ def test_a_tensor_that_refers_to_its_plan_is_collected():
     del lens
     gc.collect()
     assert gone() is None
+
+
+class LendingCopies:
+    """A library whose __dlpack__ lends memory that nobody else keeps."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, *, max_version=None):
+        copy = self.array.copy()
+        self.lent = weakref.ref(copy)
+        return copy.__dlpack__(max_version=max_version)
+
+
+def test_the_plan_keeps_what_was_lent():
+    lens, sums = LendingCopies(np.array([5, 3])), np.full(3, KEPT, np.int32)
+    plan = nsameta.Plan(mode="decode", topk=4, seq_lens=lens, out={"cu_seqlens_k": sums})
+    gc.collect()
+    assert lens.lent() is not None
+    del plan
+    gc.collect()
+    assert lens.lent() is None
+
+
+def test_plans_of_a_device_share_its_default_context(tensors):
+    plan, _, _ = make_plan(tensors, [5, 3])
+    other, _, _ = make_plan(tensors, [5, 3])
+    before = plan.context.num_launches
+    other.run()
+    assert plan.context.num_launches == before + 1
 
 
 def test_the_plan_keeps_its_context():
@@ -133,7 +166,7 @@ def test_unchanged_tensors_pass_the_check(tensors):
 
 @pytest.mark.skipif(torch is None, reason="needs torch")
 @pytest.mark.parametrize("name", ("seq_lens", "cu_seqlens_k"))
-@pytest.mark.parametrize("change", ("resize_", "set_", "data", "transpose"))
+@pytest.mark.parametrize("change", ("resize_", "set_", "data", "strides", "shape"))
 def test_the_check_names_a_tensor_that_changed(name, change):
     tensors = {"seq_lens": torch.tensor([5, 3, 2]), "cu_seqlens_k": torch.full((4,), KEPT, dtype=torch.int32)}
     plan = nsameta.Plan(
@@ -147,7 +180,7 @@ def test_the_check_names_a_tensor_that_changed(name, change):
     elif change == "data":
         changed.data = changed.clone()
     else:
-        changed.as_strided_((2,), (2,))
+        changed.as_strided_((2,) if change == "shape" else changed.shape, (1,) if change == "shape" else (0,))
     for refused in (plan.check_tensors, plan.run):
         with pytest.raises(ValueError, match=name):
             refused()
