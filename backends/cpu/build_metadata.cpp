@@ -69,7 +69,7 @@ struct outcome {
 
 void write_parallel(const request_source& source, const job_size& size, const balance& balance, const policy& policy) {
   const int64_t bytes = size.token_bytes(balance.num_tokens());
-  const bool is_streamed = bytes >= policy.min_stream_bytes;
+  const bool streams = streams_tokens(policy, bytes);
   const int64_t weight = balance.total_weight();
   const int64_t most_ranges = int64_t{tbb::this_task_arena::max_concurrency()} * policy.num_ranges_per_thread;
   const int64_t bytes_per_weight = std::max<int64_t>(size.bytes_per_token, 4);
@@ -81,7 +81,7 @@ void write_parallel(const request_source& source, const job_size& size, const ba
   tbb::parallel_for(
       tbb::blocked_range<int>(0, num_ranges),
       [&](const tbb::blocked_range<int>& range) {
-        write_range(source, is_streamed, point(range.begin()), point(range.end()));
+        write_range(source, streams, point(range.begin()), point(range.end()));
       },
       tbb::simple_partitioner());
 }

@@ -28,6 +28,13 @@ bool is_streamed(const char* what, int64_t bytes, const policy& policy, text_wri
   return reaches(what, bytes, "min_stream_bytes", policy.min_stream_bytes, text);
 }
 
+bool are_tokens_streamed(int64_t bytes, const policy& policy, text_writer* text) {
+  const int64_t of_thread = bytes / tbb::this_task_arena::max_concurrency();
+  const bool is_large = is_streamed("token_bytes", bytes, policy, text);
+  return reaches("bytes_of_thread", of_thread, "stream_bytes_of_thread", policy.stream_bytes_of_thread, text) ||
+         is_large;
+}
+
 int64_t num_ranges(int64_t bytes, const policy& policy) {
   const int64_t most = int64_t{tbb::this_task_arena::max_concurrency()} * policy.num_ranges_per_thread;
   return std::clamp<int64_t>(bytes / std::max<int64_t>(policy.min_bytes_per_range, 1), 1, most);
@@ -66,7 +73,7 @@ void explain_tokens(const build_desc& desc, const policy& policy, text_writer* t
   const int64_t weight = tokens + int64_t{desc.batch} * policy.request_weight_tokens;
   text->line("token_ranges: %" PRId64, num_ranges(weight * std::max<int64_t>(bytes_per_token, 4), policy));
   text->line("request_weight: %d", policy.request_weight_tokens);
-  text->line("streams_tokens: %s", is_streamed("token_bytes", bytes, policy, text) ? "yes" : "no");
+  text->line("streams_tokens: %s", are_tokens_streamed(bytes, policy, text) ? "yes" : "no");
 }
 
 struct table_size {

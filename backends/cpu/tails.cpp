@@ -26,8 +26,9 @@ void write_token_tail(const loops& loops, const nsameta_output& output, int64_t 
     return;
   }
   const auto grain = static_cast<size_t>(std::max<int64_t>(policy.min_bytes_per_range, 1));
+  const bool streams = streams_tokens(policy, bytes);
   tbb::parallel_for(tbb::blocked_range<int64_t>(begin, output.capacity, grain), [&](const auto& range) {
-    if (bytes < policy.min_stream_bytes) {
+    if (!streams) {
       std::fill(data + range.begin(), data + range.end(), value);
     } else {
       stream_value(loops, data + range.begin(), range.end() - range.begin(), static_cast<int32_t>(value));

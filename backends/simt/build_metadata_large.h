@@ -9,6 +9,8 @@
 #include <type_traits>
 
 #include "backends/simt/build_metadata_policy.h"
+#include "backends/simt/large_request_outputs.h"
+#include "backends/simt/large_work.h"
 #include "backends/simt/mqa_schedule_chunks.h"
 #include "backends/simt/request_chunks.h"
 #include "backends/simt/request_tail.h"
@@ -36,6 +38,8 @@ struct build_metadata_large {
   using schedule = mqa_schedule_chunks<Rt, kMaxChunks, kRagged>;
   using plan = topk_plan<Rt>;
   using range = half_open;
+  using work = large_work<Rt, kTables>;
+  using request_outputs = large_request_outputs<Rt, kRagged, kKeys, kTables, kSums>;
   // Where the block begins.
   struct block_start {
     std::int32_t num_tokens;  // of the launch
@@ -54,118 +58,13 @@ struct build_metadata_large {
     std::conditional_t<kTables, typename plan::smem, no_smem> of_plan;
   };
 
-  // Blocks that write lengths and tables, and their warps.
-  static NSAMETA_DEVICE std::int32_t work_block(const params& p) {
-    return Rt::block_idx() - (kTables ? p.first_length_block : 0);
-  }
-  static NSAMETA_DEVICE std::int32_t num_work_blocks(const params& p) {
-    return static_cast<std::int32_t>(p.work_blocks.divisor);
-  }
-  static NSAMETA_DEVICE std::int32_t num_warps() { return chunks::num_warps(); }
-  static NSAMETA_DEVICE std::int32_t num_all_warps(const params& p) { return num_work_blocks(p) * num_warps(); }
-  // Backwards: the last ones are those without tokens, if there are any.
-  static NSAMETA_DEVICE std::int32_t warp_from_last(const params& p) {
-    return num_all_warps(p) - 1 - (work_block(p) * num_warps() + Rt::warp());
-  }
-
-  // ---- outputs of requests ------------------------------------------------------------------------------------------
-
-  // One request, for its faults; the reads are under way while the block sums up.
-  struct stored_lengths {
-    std::int32_t request;
-    std::int32_t kv;
-    std::int32_t q;
-  };
-
-  static NSAMETA_DEVICE stored_lengths load_stored(const params& p, std::int32_t query_width, std::int32_t request) {
-    if (request >= p.batch) return {request, 0, 0};
-    return {request, load_kv(p, request), kRagged ? load_q(p, request) : query_width};
-  }
-
-  static NSAMETA_DEVICE stored_lengths load_own(const params& p, std::int32_t query_width) {
-    return load_stored(p, query_width, work_block(p) * Rt::block_dim() + Rt::thread_idx());
-  }
-
-  // Of every request, by one thread of the launch.
-  static NSAMETA_DEVICE void report_faults(const params& p, std::int32_t query_width, stored_lengths stored) {
-    const std::int32_t num_threads = num_work_blocks(p) * Rt::block_dim();
-    for (;;) {
-      report_lengths<Rt>(p, stored.request, stored.kv, stored.q);
-      if (kTables && wants_slots(p) && stored.request < p.batch) {
-        report_slots<Rt>(p, stored.request, load_pool_row(p, stored.request), not_negative(stored.kv));
-      }
-      if (p.batch - stored.request <= num_threads) return;
-      stored = load_stored(p, query_width, stored.request + num_threads);
-    }
-  }
-
-  // A chunk a warp.
-  static NSAMETA_DEVICE void write_requests(const length_smem& s, const params& p, std::int32_t query_width) {
-    if (p.cache_seqlens == nullptr && p.cu_seqlens_k == nullptr && p.cu_seqlens_q == nullptr) return;
-    const std::int32_t num_chunks = chunks::count(p);
-    NSAMETA_NO_UNROLL
-    for (std::int32_t chunk = warp_from_last(p); chunk < num_chunks; chunk += num_all_warps(p)) {
-      const range of_chunk = chunks::requests_of(p, chunk);
-      prefix before{};
-      if constexpr (kHasSums) before = chunks::before(s.of_chunks, chunk);
-      std::int32_t first = of_chunk.begin;
-      do {  // an empty batch too has sums to write
-        const auto mine = requests::load(p, first, query_width);
-        prefix before_each[kLaneRequests];
-        before = mine.scan(p, before, before_each);
-        write_lane(p, first, query_width, mine, before_each, before);
-        first += requests::kOfWarp;
-      } while (first < of_chunk.end);
-    }
-  }
-
-  // before: the sums before each of the lane's requests; behind: those behind the warp's.
-  static NSAMETA_DEVICE void write_lane(const params& p, std::int32_t first, std::int32_t query_width,
-                                        const requests& mine, const prefix (&before)[kLaneRequests],
-                                        const prefix& behind) {
-    std::int32_t values[kLaneRequests];
-    if (p.cache_seqlens != nullptr) {
-      NSAMETA_UNROLL
-      for (int i = 0; i < kLaneRequests; ++i) values[i] = mine.lengths[i].kv;
-      requests::store(p, p.cache_seqlens, first, values);
-    }
-    if (kKeys && p.cu_seqlens_k != nullptr) {
-      NSAMETA_UNROLL
-      for (int i = 0; i < kLaneRequests; ++i) values[i] = before[i].keys;
-      requests::store_cu(p, p.cu_seqlens_k, first, values, behind.keys);
-    }
-    if (p.cu_seqlens_q != nullptr) {
-      const std::int32_t width = not_negative(query_width);
-      NSAMETA_UNROLL
-      for (int i = 0; i < kLaneRequests; ++i) {
-        values[i] = kRagged ? before[i].tokens_wrapped : wrapped_product(requests::first_of_lane(first) + i, width);
-      }
-      requests::store_cu(p, p.cu_seqlens_q, first, values,
-                         kRagged ? behind.tokens_wrapped : wrapped_product(p.batch, width));
-    }
-  }
-
-  // paged_mqa_ctx_lens_2d, a cell a thread.
-  static NSAMETA_DEVICE void write_context_lengths(const params& p) {
-    if (p.ctx_lens == nullptr) return;
-    const formula::divider columns = divide_by(p.ctx_lens_columns);
-    const auto num_cells = static_cast<std::uint32_t>(p.batch) * columns.divisor;
-    const auto num_threads = static_cast<std::uint32_t>(num_work_blocks(p) * Rt::block_dim());
-    for (auto cell = static_cast<std::uint32_t>(work_block(p) * Rt::block_dim() + Rt::thread_idx()); cell < num_cells;
-         cell += num_threads) {
-      const std::int32_t row = static_cast<std::int32_t>(columns.divide(cell));
-      const std::int32_t column = static_cast<std::int32_t>(cell) - row * p.ctx_lens_columns;
-      p.ctx_lens[row * p.ctx_lens_row_stride + column] = not_negative(load_kv(p, row));
-    }
-  }
-
   // ---- outputs of tokens --------------------------------------------------------------------------------------------
 
   // The block's part of `count` positions, in whole tiles.
   static NSAMETA_DEVICE range part_of(const params& p, std::int32_t count) {
     const std::uint32_t tiles = (static_cast<std::uint32_t>(count) + kTile - 1) / kTile;
     const std::int64_t tiles_of_block = p.work_blocks.divide(tiles + p.work_blocks.divisor - 1);
-    const std::int64_t begin = work_block(p) * tiles_of_block * kTile;
+    const std::int64_t begin = work::block(p) * tiles_of_block * kTile;
     const std::int64_t end = begin + tiles_of_block * kTile;
     return {static_cast<std::int32_t>(begin < count ? begin : count),
             static_cast<std::int32_t>(end < count ? end : count)};
@@ -177,7 +76,7 @@ struct build_metadata_large {
   static NSAMETA_DEVICE void for_each_tile(const range& tokens, Write write) {
     const std::int32_t num_tiles = (tokens.end - 1) / kTile + 1;
     NSAMETA_NO_UNROLL
-    for (std::int32_t i = tokens.begin / kTile + Rt::warp(); i < num_tiles; i += num_warps()) {
+    for (std::int32_t i = tokens.begin / kTile + Rt::warp(); i < num_tiles; i += work::num_warps_of_block()) {
       const std::int32_t tile = i * kTile;
       write(tile, tokens.end - tile < kTile ? tokens.end : tile + kTile);
     }
@@ -302,8 +201,8 @@ struct build_metadata_large {
     }
     token_values last = token_values::make<kOutputs>(p, t, request, terms);
     last.of[SPARSE_CU] = sparse_keys;
-    const std::int32_t num_threads = num_work_blocks(p) * Rt::block_dim();
-    store_tail<kOutputs>(p, num_tokens, last, work_block(p) * Rt::block_dim() + Rt::thread_idx(), num_threads);
+    const std::int32_t num_threads = work::num_threads(p);
+    store_tail<kOutputs>(p, num_tokens, last, work::thread(p), num_threads);
   }
 
   // ---- tables -------------------------------------------------------------------------------------------------------
@@ -314,7 +213,7 @@ struct build_metadata_large {
     const std::int64_t num_units = std::int64_t{p.batch} << p.slice_bits;
     const std::int32_t width = not_negative(query_width);
     NSAMETA_NO_UNROLL
-    for (std::int64_t unit = warp_from_last(p); unit < num_units; unit += num_all_warps(p)) {
+    for (std::int64_t unit = work::warp_from_last(p); unit < num_units; unit += work::num_warps(p)) {
       const auto request = static_cast<std::int32_t>(unit >> p.slice_bits);
       const std::int32_t slice = static_cast<std::int32_t>(unit) & ((1 << p.slice_bits) - 1);
       const thread_share mine{slice * Rt::kWarp + Rt::lane(), Rt::kWarp << p.slice_bits};
@@ -335,7 +234,7 @@ struct build_metadata_large {
 
   // What only the sums over the batch say, by the first block.
   static NSAMETA_DEVICE void write_totals(const params& p, const prefix& all, std::int32_t num_tokens) {
-    if (work_block(p) != 0) return;
+    if (work::block(p) != 0) return;
     if (Rt::thread_idx() == 0) {
       write_total_tokens<Rt>(p, num_tokens);
       if constexpr (kKeys) store_token_output(p, SPARSE_CU, num_tokens, all.sparse_keys);
@@ -355,23 +254,23 @@ struct build_metadata_large {
   }
 
   static NSAMETA_DEVICE void run_work(length_smem& s, const params& p, std::int32_t query_width) {
-    const stored_lengths own = load_own(p, query_width);
+    const auto own = request_outputs::load_own(p, query_width);
     if constexpr (kHasSums) {
       chunks::sum(s.of_chunks, p, query_width);
       Rt::sync_block();
       if (Rt::warp() == 0) find_start(s, p, query_width);
       Rt::sync_block();
     }
-    report_faults(p, query_width, own);
+    request_outputs::report_faults(p, query_width, own);
     const std::int32_t num_tokens = kHasSums ? s.start.num_tokens : constant_total(p, not_negative(query_width));
     write_tokens(s, p, query_width, num_tokens);
     prefix all{};
     if constexpr (!kSeedOnly) {
       const bool has_tail = p.tail != NSAMETA_TAIL_KEEP && 0 < num_tokens && num_tokens < p.max_token_capacity;
-      if (has_tail || work_block(p) == 0) all = add_up(s, p, query_width);
+      if (has_tail || work::block(p) == 0) all = add_up(s, p, query_width);
       if (has_tail) write_tail(s, p, query_width, num_tokens, all.sparse_keys);
-      write_requests(s, p, query_width);
-      write_context_lengths(p);
+      request_outputs::write(s.of_chunks, p, query_width);
+      request_outputs::write_context_lengths(p);
     }
     if constexpr (kTables) write_tables(s, p, query_width);
     write_totals(p, all, num_tokens);

@@ -70,7 +70,7 @@ void register_crossing() {
   }
   for (int64_t batch = 8192; batch <= 262'144; batch *= 2) {
     cpu::policy policy = cpu::default_policy();
-    policy.min_stream_bytes = INT64_MAX;
+    policy.min_stream_bytes = policy.stream_bytes_of_thread = INT64_MAX;
     add_crossing(batch, "cached", policy);
     policy.min_stream_bytes = 0;
     add_crossing(batch, "streamed", policy);

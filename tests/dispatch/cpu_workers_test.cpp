@@ -34,5 +34,21 @@ TEST(cpu_workers, a_limit_holds_for_what_is_worth_several_threads) {
   });
 }
 
+TEST(cpu_workers, what_is_streamed_depends_on_their_number) {
+  policy policy = default_policy();
+  policy.min_stream_bytes = 1000;
+  policy.stream_bytes_of_thread = 200;
+  const auto streams = [&](int num_threads, int64_t bytes) {
+    tbb::task_arena arena(num_threads);
+    return arena.execute([&] { return streams_tokens(policy, bytes); });
+  };
+  EXPECT_FALSE(streams(1, 199));
+  EXPECT_TRUE(streams(1, 200));
+  EXPECT_FALSE(streams(3, 599));
+  EXPECT_TRUE(streams(3, 600));
+  EXPECT_FALSE(streams(8, 999));
+  EXPECT_TRUE(streams(8, 1000));
+}
+
 }  // namespace
 }  // namespace nsameta::cpu

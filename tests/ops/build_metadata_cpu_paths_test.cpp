@@ -50,6 +50,7 @@ cpu::policy fine_policy(int64_t min_stream_bytes) {
           .num_ranges_per_thread = 64,
           .request_weight_tokens = 1,
           .min_stream_bytes = min_stream_bytes,
+          .stream_bytes_of_thread = min_stream_bytes,
           .min_requests_per_chunk = 7,
           .min_all_nodes_bytes = 0};
 }
@@ -59,7 +60,8 @@ cpu::policy draw_policy(random_source& random) {
           .min_bytes_per_range = random.pick<int64_t>({0, 1, 16, 300, 65'536}),
           .num_ranges_per_thread = static_cast<int32_t>(random.in(1, 64)),
           .request_weight_tokens = static_cast<int32_t>(random.in(0, 9)),
-          .min_stream_bytes = random.chance(50) ? 0 : kNever,
+          .min_stream_bytes = random.chance(30) ? 0 : kNever,
+          .stream_bytes_of_thread = random.pick<int64_t>({0, 300, kNever, kNever}),
           .min_requests_per_chunk = static_cast<int32_t>(random.pick({1, 2, 7, 64, 1024})),
           .min_all_nodes_bytes = 0};
 }
