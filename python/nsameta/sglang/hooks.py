@@ -1,0 +1,48 @@
+"""Calls of SGLang's functions that nsameta answers."""
+
+import logging
+
+from nsameta.sglang.sites import SITES
+
+log = logging.getLogger("nsameta.sglang")
+
+
+class Hook:
+    """Answers calls of one site; what it cannot answer goes to the original, which each call brings along."""
+
+    def __init__(self, site):
+        self.site = site
+        self.stand_in = None  # while it is None, the original answers
+        self.by = None  # "plugin" or "install": who put it in the way of the calls
+        self.num_calls = 0
+        self.num_declined = 0
+        self.num_failures = 0
+        self.last_failure = None
+
+    def __call__(self, original, /, *args, **kwargs):
+        if self.stand_in is not None:
+            try:
+                result = self.stand_in(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the engine has a function that works
+                self._note(error)
+            else:
+                if result is not NotImplemented:
+                    self.num_calls += 1
+                    return result
+                self.num_declined += 1
+        return original(*args, **kwargs)
+
+    def turn_on(self):
+        self.stand_in = self.site.load_stand_in()
+
+    def turn_off(self):
+        self.stand_in = None
+
+    def _note(self, error):
+        self.num_failures += 1
+        self.last_failure = f"{type(error).__name__}: {error}"
+        if self.num_failures == 1:
+            log.warning("%s: SGLang's own function answers: %s", self.site.target, self.last_failure)
+
+
+HOOKS = {site.target: Hook(site) for site in SITES}

@@ -1,0 +1,102 @@
+"""The functions of SGLang that nsameta can stand in for, and where they are."""
+
+import importlib
+import inspect
+import pkgutil
+from dataclasses import dataclass
+
+_DSA = "sglang.kernels.ops.attention.dsa"
+_NSA = "sglang.srt.layers.attention.nsa"
+_OURS = "nsameta.sglang"
+
+
+@dataclass(frozen=True)
+class Site:
+    module: str
+    name: str  # within the module: "function" or "Class.method"
+    stand_in: str  # dotted name of nsameta's function, which takes the same arguments
+
+    @property
+    def target(self):
+        return f"{self.module}.{self.name}"
+
+    def load_stand_in(self):
+        return pkgutil.resolve_name(self.stand_in)
+
+
+SITES = (
+    *(
+        Site(f"{_DSA}.metadata", f"fused_dsa_{mode}_metadata", f"{_OURS}.metadata.fused_dsa_{mode}_metadata")
+        for mode in ("decode", "target_verify", "draft_extend")
+    ),
+    *(
+        Site(
+            f"{_DSA}.kpool_metadata.{module}",
+            f"fused_dsa_{mode}_metadata_kpool",
+            f"{_OURS}.metadata.fused_dsa_{mode}_metadata_kpool",
+        )
+        for module, mode in (("decode", "decode"), ("verify", "target_verify"), ("draft_extend", "draft_extend"))
+    ),
+    Site("sglang.kernels.ops.attention.pad", "seqlens_expand_triton", f"{_OURS}.metadata.seqlens_expand_triton"),
+    Site(
+        f"{_DSA}.fused_metadata_copy",
+        "fused_metadata_copy_cuda",
+        f"{_OURS}.fused_metadata_copy.fused_metadata_copy_cuda",
+    ),
+    Site(
+        "sglang.srt.layers.attention.dsa_backend",
+        "DeepseekSparseAttnBackend._cal_indexer_k_start_end",
+        f"{_OURS}.prefill.cal_indexer_k_start_end",
+    ),
+    *(
+        Site(f"{_NSA}.triton_metadata_kernel", name, f"{_OURS}.triton_metadata_kernel.{name}")
+        for name in (
+            "fill_draft_extend_metadata_fused_simple",
+            "fill_draft_extend_metadata_inplace",
+            "fill_draft_extend_metadata_fused",
+        )
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A function of the SGLang that is installed here."""
+
+    site: Site
+    owner: object  # the module or class that holds it
+    original: object
+
+    @property
+    def attribute(self):
+        return self.site.name.rpartition(".")[2]
+
+
+def find(site):
+    """The function of a site; None where this SGLang has none."""
+    try:
+        owner = importlib.import_module(site.module)
+        *classes, attribute = site.name.split(".")
+        for name in classes:
+            owner = getattr(owner, name)
+        return Found(site, owner, vars(owner)[attribute])
+    except (ImportError, AttributeError, KeyError):
+        return None
+
+
+def unknown_signature(found):
+    """What is wrong with the signature of a function; None where it is the one that nsameta's function has."""
+    expected = list(inspect.signature(found.site.load_stand_in()).parameters)
+    try:
+        actual = list(inspect.signature(found.original).parameters)
+    except (TypeError, ValueError) as error:
+        return f"{found.site.target} has no signature to compare: {error}"
+    if actual == expected:
+        return None
+    return f"{found.site.target} takes ({', '.join(actual)}), not ({', '.join(expected)})"
+
+
+def survey():
+    """(what is there, what is wrong with it): functions of this SGLang, and each signature that is not known."""
+    there = [found for found in map(find, SITES) if found is not None]
+    return there, [problem for problem in map(unknown_signature, there) if problem is not None]
