@@ -1,10 +1,6 @@
 """Calls of SGLang's functions that nsameta answers."""
 
-import logging
-
-from nsameta.sglang.sites import SITES
-
-log = logging.getLogger("nsameta.sglang")
+from nsameta.sglang.sites import SITES, log
 
 
 class Hook:

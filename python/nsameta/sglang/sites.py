@@ -2,8 +2,11 @@
 
 import importlib
 import inspect
+import logging
 import pkgutil
 from dataclasses import dataclass
+
+log = logging.getLogger("nsameta.sglang")
 
 _DSA = "sglang.kernels.ops.attention.dsa"
 _NSA = "sglang.srt.layers.attention.nsa"
@@ -73,14 +76,15 @@ class Found:
 
 
 def find(site):
-    """The function of a site; None where this SGLang has none."""
+    """The function of a site; None where this SGLang has none, or one that does not load here."""
+    *classes, attribute = site.name.split(".")
     try:
         owner = importlib.import_module(site.module)
-        *classes, attribute = site.name.split(".")
         for name in classes:
             owner = getattr(owner, name)
         return Found(site, owner, vars(owner)[attribute])
-    except (ImportError, AttributeError, KeyError):
+    except Exception as error:  # noqa: BLE001 - importing another's module may raise anything
+        log.debug("%s is not there: %s: %s", site.target, type(error).__name__, error)
         return None
 
 

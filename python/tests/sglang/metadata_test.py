@@ -64,8 +64,8 @@ class Case:
     def call(self, **changed):
         arguments = {
             **self.out,
-            "seq_lens": torch.tensor(self.seq_lens, dtype=self.dtype),
-            "req_pool_indices": torch.tensor(self.pool, dtype=self.dtype),
+            "seq_lens": self.padded(self.seq_lens),
+            "req_pool_indices": self.padded(self.pool),
             "req_to_token": torch.from_numpy(self.table),
             "bs": self.batch,
             "dsa_index_topk": self.topk,
@@ -75,7 +75,7 @@ class Case:
         if self.mode == "target_verify":
             arguments["next_n"] = self.next_n
         if self.mode == "draft_extend":
-            arguments["extend_seq_lens"] = torch.tensor(self.widths, dtype=self.dtype)
+            arguments["extend_seq_lens"] = self.padded(self.widths)
             arguments["total_len"] = int(sum(self.widths))
             arguments["max_extend_len"] = self.next_n
             arguments["max_total_len"] = self.batch * self.next_n
@@ -85,6 +85,10 @@ class Case:
             name += "_kpool"
             arguments["index_kpool"] = self.kpool
         assert getattr(metadata, name)(**{**arguments, **changed}) is None
+
+    def padded(self, values):
+        """An input that goes on beyond the batch, as the buffers of a graph do."""
+        return torch.tensor([*values, *[1] * SLACK], dtype=self.dtype)
 
     def expected(self):
         step = Step(self.mode, self.seq_lens, self.widths, self.topk, max(self.kpool, 1))
@@ -140,6 +144,13 @@ def test_a_draft_extend_without_tokens_still_writes_the_requests():
     case.call()
     case.check()
     assert case.out["cache_seqlens"][:3].tolist() == case.seq_lens.tolist()
+
+
+def test_a_static_width_may_be_zero():
+    case = Case("draft_extend", 2, batch=3, widths=np.zeros(3, np.int64))
+    case.static = True
+    case.call(max_extend_len=0)
+    case.check()
 
 
 def test_a_static_width_below_the_maximum_is_read_from_the_first_request():

@@ -46,6 +46,11 @@ def test_random_batches(seed):
     assert {each.dtype for each in (ks, ke, request)} == {torch.int32}
 
 
+def test_fewer_keys_than_new_tokens_are_not_clamped():
+    (_, ke), _ = indexer_k_start_end(torch.tensor([1]), torch.tensor([3]), 3)
+    assert ke.tolist() == [-1, 0, 1]
+
+
 def test_requests_beyond_the_batch_do_not_count():
     padded = batch([10, 4, 99], [3, 2, 9])
     padded.batch_size = 2

@@ -17,7 +17,8 @@ from reference import KEPT, Step
 def random_lengths(seed):
     rng = np.random.default_rng(seed)
     extend = rng.integers(0, 6, rng.integers(1, 20))
-    return extend, rng.integers(0, 5000, len(extend))  # kv may be less than q: lengths become negative, none is clamped
+    # Where kv is less than q, lengths become negative: none is clamped.
+    return extend, np.where(rng.integers(0, 2, len(extend)), rng.integers(0, 5000, len(extend)), 1)
 
 
 def formulas(extend, seq_lens, topk):

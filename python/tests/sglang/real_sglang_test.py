@@ -1,0 +1,36 @@
+"""On the real SGLang, where it is installed: each check in a process of its own, away from the made-up modules."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def run(*arguments):
+    # Not from this folder's parent, which looks like a package named sglang.
+    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def real_sglang():
+    probe = run("-c", "from sglang.srt.layers.attention import dsa_backend; import sglang; print(sglang.__version__)")
+    if probe.returncode != 0:
+        pytest.skip("no SGLang is installed that imports here")
+
+
+@pytest.mark.parametrize("check", ["install", "plugin", "prefill"])
+def test_on_real_sglang(check):
+    outcome = run("on_real_sglang.py", check)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
