@@ -1,10 +1,12 @@
 """Calls of SGLang's functions that nsameta answers."""
 
+import functools
+
 from nsameta.sglang.sites import SITES, log
 
 
 class Hook:
-    """Answers calls of one site; what it cannot answer goes to the original, which each call brings along."""
+    """Answers calls of one site; what it cannot answer goes to the original, as it was."""
 
     def __init__(self, site):
         self.site = site
@@ -15,18 +17,25 @@ class Hook:
         self.num_failures = 0
         self.last_failure = None
 
-    def __call__(self, original, /, *args, **kwargs):
-        if self.stand_in is not None:
-            try:
-                result = self.stand_in(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the engine has a function that works
-                self._note(error)
-            else:
-                if result is not NotImplemented:
-                    self.num_calls += 1
-                    return result
-                self.num_declined += 1
-        return original(*args, **kwargs)
+    def wrap(self, original):
+        """What stands in the place of the original."""
+
+        @functools.wraps(original)
+        def wrapper(*args, **kwargs):
+            stand_in = self.stand_in
+            if stand_in is not None:
+                try:
+                    result = stand_in(*args, **kwargs)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the engine has a function that works
+                    self._note(error)
+                else:
+                    if result is not NotImplemented:
+                        self.num_calls += 1
+                        return result
+                    self.num_declined += 1
+            return original(*args, **kwargs)
+
+        return wrapper
 
     def turn_on(self):
         self.stand_in = self.site.load_stand_in()

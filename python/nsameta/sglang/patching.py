@@ -1,6 +1,5 @@
 """Puts nsameta's functions into a running SGLang by hand, and takes them out again."""
 
-import functools
 import sys
 import types
 
@@ -39,7 +38,7 @@ def install(level="functions"):
     for found in new:
         hook = HOOKS[found.site.target]
         hook.by = "install"
-        _patched[found.site.target] = (found, _wrapper(hook, found.original))
+        _patched[found.site.target] = (found, hook.wrap(found.original))
     _rebind({found.original: wrapper for found, wrapper in _patched.values()})
     for found in there:
         HOOKS[found.site.target].turn_on()
@@ -76,14 +75,6 @@ def status():
         for target, hook in HOOKS.items()
         if hook.stand_in is not None
     }
-
-
-def _wrapper(hook, original):
-    @functools.wraps(original)
-    def wrapper(*args, **kwargs):
-        return hook(original, *args, **kwargs)
-
-    return wrapper
 
 
 def _rebind(replacements):

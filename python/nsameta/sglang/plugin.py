@@ -16,10 +16,11 @@ def register():
         return
     from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
-    # AROUND rather than REPLACE: the hook is given the original, to which it leaves what it cannot do.
-    new = [HOOKS[found.site.target] for found in there if HOOKS[found.site.target].by is None]
-    for hook in new:
-        HookRegistry.register(hook.site.target, hook, HookType.AROUND)
+    new = [found for found in there if HOOKS[found.site.target].by is None]
+    for found in new:
+        hook = HOOKS[found.site.target]
+        # With REPLACE, the hooks of other plugins stay around it, in whatever order they come.
+        HookRegistry.register(found.site.target, hook.wrap(found.original), HookType.REPLACE)
         hook.by = "plugin"
         hook.turn_on()
     log.info("nsameta stands in for %d functions of SGLang", len(new))

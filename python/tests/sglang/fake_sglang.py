@@ -92,7 +92,7 @@ class HookType(enum.Enum):
 
 
 class FakeRegistry:
-    """As much of SGLang's as a plugin with AROUND hooks needs."""
+    """As much of SGLang's as a plugin with REPLACE hooks needs."""
 
     def __init__(self):
         self.hooks = []
@@ -102,7 +102,7 @@ class FakeRegistry:
 
     def apply_hooks(self):
         for target, hook, hook_type in self.hooks:
-            assert hook_type is HookType.AROUND
+            assert hook_type is HookType.REPLACE
             path, _, name = target.rpartition(".")
             try:
                 owner = importlib.import_module(path)
@@ -110,13 +110,13 @@ class FakeRegistry:
                 module, _, class_name = path.rpartition(".")
                 owner = getattr(importlib.import_module(module), class_name)
             original = vars(owner)[name]
-            self._rebind(owner, original, self._around(original, hook))
+            self._rebind(owner, original, self._replace(original, hook))
 
     @staticmethod
-    def _around(original, hook):
+    def _replace(original, hook):
         @functools.wraps(original)
         def wrapper(*args, **kwargs):
-            return hook(original, *args, **kwargs)
+            return hook(*args, **kwargs)
 
         return wrapper
 
