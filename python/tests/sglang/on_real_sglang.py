@@ -1,6 +1,6 @@
 """Checks nsameta.sglang on the SGLang that is installed here, on the CPU; real_sglang_test.py runs it.
 
-on_real_sglang.py install|plugin|prefill
+on_real_sglang.py install|plugin|prefill|fused
 """
 
 import random
@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import nsameta
 import nsameta.sglang.plugin
 import torch
+from metadata_test import Case
 from nsameta.sglang.prefill import cal_indexer_k_start_end
 from nsameta.sglang.sites import find
 from originals import BACKEND, DSA, ORIGINALS, PAD
@@ -79,7 +80,26 @@ def check_prefill():
             assert torch.equal(their, our)
 
 
+def check_fused():
+    """Bit for bit against SGLang's kernels, which Triton's interpreter runs on the CPU (TRITON_INTERPRET=1)."""
+    theirs = SimpleNamespace(
+        **{target.rpartition(".")[2]: original for target, original in current().items() if "fused_dsa" in target}
+    )
+    torch.Tensor.is_cuda = True  # all that they ask of the device
+    for seed in range(1000, 1040):
+        for mode in ("decode", "target_verify", "draft_extend"):
+            our, their = Case(mode, seed), Case(mode, seed)
+            if sum(our.widths) == 0:
+                continue  # theirs takes no inputs that go on beyond the batch then
+            our.call()
+            their.call(theirs)
+            for name, tensor in our.out.items():
+                assert tensor is None or torch.equal(tensor, their.out[name]), (mode, seed, name)
+
+
+CHECKS = {"install": check_install, "plugin": check_plugin, "prefill": check_prefill, "fused": check_fused}
+
 if __name__ == "__main__":
     nsameta.info = lambda: {"backends": [{"name": "cuda", "usable": True, "reason": ""}]}
     assert BACKEND == dsa_backend.__name__
-    {"install": check_install, "plugin": check_plugin, "prefill": check_prefill}[sys.argv[1]]()
+    CHECKS[sys.argv[1]]()

@@ -63,6 +63,7 @@ def test_a_function_that_was_kept_follows(sglang):
     assert expand(kept) == "original"
     install()
     assert expand(kept).tolist() == [4, 5, 3]
+    assert expand(sglang.current(EXPAND)).tolist() == [4, 5, 3]
 
 
 @pytest.mark.usefixtures("gpu")
