@@ -289,15 +289,18 @@ NSAMETA_HD inline void set_plain_step(build_metadata_params& p) {
 
 inline constexpr std::int32_t kMaxPlainQuery = 64;
 
-// Whether that changes nothing, there is a table to write, and what else such a kernel counts on.
+// Whether that changes nothing, there is more to write than the small kernel does as fast, and what else such a kernel
+// counts on.
 inline bool is_plain_step(const build_metadata_params& p) {
-  const bool has_table = p.slots_table.data != nullptr || p.page_table.data != nullptr;
+  const bool has_work = wants_more_than_lengths(p) || p.capacity[SPARSE_CU] > 0;
   const bool has_strides = p.seq_lens.stride_bytes >= 0 && p.pool_rows.stride_bytes >= 0;
   const bool has_query = 0 < p.query_width && p.query_width <= kMaxPlainQuery;
-  if (p.batch == 0 || !has_table || !has_strides || !has_query) return false;
+  if (p.batch == 0 || !has_work || !has_strides || !has_query) return false;
   build_metadata_params plain;
   std::memcpy(&plain, &p, sizeof(p));
   set_plain_step(plain);
+  const bool has_table = p.slots_table.data != nullptr || p.page_table.data != nullptr;
+  if (!has_table) plain.rows_are_plain = p.rows_are_plain;
   return std::memcmp(&plain, &p, sizeof(p)) == 0;
 }
 

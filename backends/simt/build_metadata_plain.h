@@ -327,6 +327,7 @@ struct build_metadata_plain {
         return copy_rows(p, block - p.first_copy_block);
       }
     }
+    Rt::allow_next_launch();  // these blocks are few; what it waits for are the copy blocks
     const std::int32_t length_block = block - p.first_length_block;
     if (length_block >= kNumSumBlocks) {
       write_tokens(p, length_block - kNumSumBlocks);

@@ -134,11 +134,11 @@ struct launch_size {
   bool has_copies;
 };
 
-inline launch_size measure(const nsameta_build_metadata_desc& desc, const build_metadata_sets& all) {
+inline launch_size measure(const nsameta_build_metadata_desc& desc, const output_params* sets) {
   launch_size size{};
   const auto grow = [](std::int64_t& value, std::int64_t other) { value = std::max(value, other); };
   for (int i = 0; i < desc.num_sets; ++i) {
-    const output_params& p = all.sets[i];
+    const output_params& p = sets[i];
     grow(size.token_capacity, p.max_token_capacity);
     if (p.schedule != nullptr) size.max_sms = std::max(size.max_sms, static_cast<std::int32_t>(p.num_sms.divisor));
     size.has_plan = size.has_plan || p.plan != nullptr;
@@ -153,7 +153,7 @@ inline launch_size measure(const nsameta_build_metadata_desc& desc, const build_
     size.columns = std::min(size.columns, ceil_div(std::min<std::int64_t>(desc.max_kv_bound, INT32_MAX), 128) * 128);
   }
   for (int i = 0; i < desc.num_sets; ++i) {
-    const output_params& p = all.sets[i];
+    const output_params& p = sets[i];
     const bool has_slots = p.slots_table.data != nullptr || p.flattened != nullptr;
     grow(size.pieces,
          has_slots ? ceil_div(size.columns, 4) : ceil_div(size.columns, std::int64_t{1} << desc.page_shift));
@@ -268,6 +268,10 @@ build_metadata_policy choose_plain_policy(const Rules& rules, const nsameta_buil
   if (policy.is_bulk) {
     // One a multiprocessor, since each takes most of its shared memory.
     policy.num_blocks = std::max(num_multiprocessors, policy.first_copy_block + num_multiprocessors / 2);
+    return policy;
+  }
+  if (!size.has_copies) {
+    policy.num_blocks = policy.first_copy_block;
     return policy;
   }
   policy.thread_bits = choose_thread_bits(rules, desc, size, set.slots_table.data != nullptr, num_multiprocessors);

@@ -131,6 +131,21 @@ inline void tell(const told_rules& rules, const build_metadata_policy& policy) {
 #undef NSAMETA_TELL
 }
 
+template <class Rules>
+bool takes_plain(const Rules& rules, const nsameta_build_metadata_desc& desc, const build_metadata_params& params) {
+  const bool has_form = desc.num_sets == 1 && desc.num_requests == nullptr && is_plain_step(params);
+  return rules.holds("plain_step", has_form) && rules.at_most("batch", desc.batch, tunable::plain_requests);
+}
+
+// Lengths alone have kernels that know of nothing else; but sums of what tokens read are faster in a plain step.
+template <class Rules>
+bool takes_lengths(const Rules& rules, const nsameta_build_metadata_desc& desc, const build_metadata_params& params,
+                   int num_multiprocessors) {
+  if (desc.num_sets > 1 || desc.num_requests != nullptr || wants_more_than_lengths(params)) return false;
+  return params.capacity[SPARSE_CU] == 0 || !takes_plain(rules, desc, params) ||
+         !is_step_launch(rules, desc, measure(desc, &params), num_multiprocessors);
+}
+
 template <class Rt, class Rules, class Launcher>
 auto launch_all(const Rules& rules, const nsameta_build_metadata_desc& desc, const common_params& common,
                 const gpu_state& state, Launcher launch) {
@@ -138,18 +153,14 @@ auto launch_all(const Rules& rules, const nsameta_build_metadata_desc& desc, con
   build_metadata_sets all;
   all.common = common;
   for (int i = 0; i < desc.num_sets; ++i) all.sets[i] = make_output_params(desc, desc.sets[i], state.fault_word);
-  const launch_size size = measure(desc, all);
-  const auto is_plain = [&] {
-    const bool has_form =
-        desc.num_sets == 1 && desc.num_requests == nullptr && is_plain_step({all.common, all.sets[0]});
-    return rules.holds("plain_step", has_form) && rules.at_most("batch", desc.batch, tunable::plain_requests);
-  };
+  const launch_size size = measure(desc, all.sets);
   const build_metadata_policy policy =
       !is_step_launch(rules, desc, size, num_multiprocessors)
           ? add_tables(rules, choose_large_policy(rules, desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc,
                        size, Rt::kWarp, num_multiprocessors)
-      : is_plain() ? choose_plain_policy(rules, desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
-                   : choose_step_policy(rules, desc, size, Rt::kWarp, num_multiprocessors);
+      : takes_plain(rules, desc, {all.common, all.sets[0]})
+          ? choose_plain_policy(rules, desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
+          : choose_step_policy(rules, desc, size, Rt::kWarp, num_multiprocessors);
   tell(rules, policy);
   set_policy(all.common, policy);
   return desc.query_source == NSAMETA_QUERY_RAGGED ? launch_tables<Rt, true>(all, desc.num_sets, policy, launch)
@@ -161,7 +172,7 @@ auto choose_build_metadata(const Rules& rules, const nsameta_build_metadata_desc
                            Launcher launch) {
   build_metadata_params params{make_common_params(desc, state.fault_word),
                                make_output_params(desc, desc.sets[0], state.fault_word)};
-  if (desc.num_sets > 1 || desc.num_requests != nullptr || wants_more_than_lengths(params)) {
+  if (!takes_lengths(rules, desc, params, state.num_multiprocessors)) {
     return launch_all<Rt>(rules, desc, params, state, launch);
   }
   const build_metadata_policy policy = choose_length_policy(rules, desc, params, Rt::kWarp, state.num_multiprocessors);
