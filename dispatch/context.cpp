@@ -10,6 +10,7 @@
 #include "dispatch/tuning.h"
 
 nsameta_context::~nsameta_context() {
+  if (state != nullptr) recent_calls.release(*backend, state);
   if (is_staged() && owner_state != nullptr) owner->destroy(owner_state);
   if (state != nullptr) backend->destroy(state);
 }

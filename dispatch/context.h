@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/backend.h"
+#include "dispatch/recent_calls.h"
 
 struct nsameta_context {
   nsameta_device device{};
@@ -17,6 +18,7 @@ struct nsameta_context {
   std::string reason;  // why this backend was chosen
   mutable std::atomic<uint64_t> num_launches{0};
   uint64_t num_tunings = 0;  // plans choose again when it has changed
+  mutable nsameta::dispatch::recent_calls recent_calls;
 
   nsameta_context() = default;
   nsameta_context(const nsameta_context&) = delete;

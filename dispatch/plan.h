@@ -1,6 +1,8 @@
 // Runs of an operation: once, or bound to a plan.
 #pragma once
 
+#include <type_traits>
+
 #include "core/status.h"
 #include "dispatch/context.h"
 #include "dispatch/op.h"
@@ -35,7 +37,7 @@ typename Op::slot find_slot(const nsameta_context& context) {
 }
 
 template <class Op>
-[[nodiscard]] nsameta_status run_once(const nsameta_context& context, const void* args, void* stream) {
+[[nodiscard]] nsameta_status check_and_run(const nsameta_context& context, const void* args, void* stream) {
   typename Op::desc desc;
   if (const auto status = Op::check(args, context.device, &desc); status != NSAMETA_OK) return status;
   const auto slot = find_slot<Op>(context);
@@ -44,6 +46,14 @@ template <class Op>
                                           : from_backend(*context.backend, slot(context.state, &desc, stream));
   if (status == NSAMETA_OK) context.count_launch();
   return status;
+}
+
+template <class Op>
+[[nodiscard]] nsameta_status run_once(const nsameta_context& context, const typename Op::args* args, void* stream) {
+  if constexpr (std::is_same_v<Op, build_metadata_op>) {
+    if (recent_calls::can_keep(context, args)) return context.recent_calls.run(context, *args, stream);
+  }
+  return check_and_run<Op>(context, args, stream);
 }
 
 }  // namespace nsameta::dispatch

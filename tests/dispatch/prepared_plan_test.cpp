@@ -1,81 +1,16 @@
 // When a plan has its launch chosen anew, on a backend that counts.
-#include <gtest/gtest.h>
-
-#include <array>
 #include <memory>
 
 #include "core/status.h"
-#include "dispatch/plan.h"
-#include "nsameta/nsameta.hpp"
+#include "tests/dispatch/choosing_backend.h"
 #include "tests/support/handles.h"
 
 namespace nsameta::dispatch {
 namespace {
 
-struct choice {
-  int32_t batch;
-  int64_t num_tokens_bound;
-  int64_t max_kv_bound;
-};
-
-struct choice_log {
-  int num_choices = 0;
-  int num_launches = 0;
-  int num_releases = 0;
-  choice last_launch{};
-  bool refuses_choices = false;
-};
-
-choice_log the_log;
-
-nsameta_status choose(const void*, const nsameta_build_metadata_desc* desc, void** prepared) {
-  if (the_log.refuses_choices) return NSAMETA_DEVICE_ERROR;
-  ++the_log.num_choices;
-  if (*prepared == nullptr) *prepared = new choice;
-  *static_cast<choice*>(*prepared) = {desc->batch, desc->num_tokens_bound, desc->max_kv_bound};
-  return NSAMETA_OK;
-}
-
-nsameta_status launch(void*, const void* prepared, void*) {
-  ++the_log.num_launches;
-  the_log.last_launch = *static_cast<const choice*>(prepared);
-  return NSAMETA_OK;
-}
-
-void release(void*, void* prepared) {
-  ++the_log.num_releases;
-  delete static_cast<choice*>(prepared);
-}
-
-nsameta_status call_operation(void*, const nsameta_build_metadata_desc*, void*) {
-  ADD_FAILURE() << "a plan called the operation";
-  return NSAMETA_OK;
-}
-
-class prepared_plan : public ::testing::Test {
+class prepared_plan : public choosing_backend {
  protected:
-  prepared_plan() {
-    the_log = {};
-    table_.name = "choosing";
-    table_.last_error_message = [] { return ""; };
-    table_.destroy = [](void*) {};
-    table_.build_metadata = call_operation;
-    table_.prepare_build_metadata = choose;
-    table_.launch_prepared = launch;
-    table_.release_prepared = release;
-    table_.num_tunables = [] { return int32_t{1}; };
-    table_.get_tunable = [](const void*, int32_t, nsameta_tunable* tunable) {
-      *tunable = {"width", "", "", 1, 1, 1, 9, NSAMETA_OP_BUILD_METADATA, 0};
-    };
-    table_.set_tunable = [](void*, int32_t, int64_t) {};
-    context_.device = kCpuDevice;
-    context_.backend = context_.owner = &table_;
-    context_.state = &table_;
-    args_.mode = NSAMETA_MODE_DECODE;
-    args_.topk = 2048;
-    args_.seq_lens = make_tensor(seq_lens_.data(), seq_lens_.size());
-    args_.out.cache_seqlens = make_tensor(lengths_.data(), lengths_.size());
-  }
+  ~prepared_plan() override { EXPECT_EQ(the_log.num_operations, 0) << "a plan called the operation"; }
 
   test::plan_handle make_plan() {
     nsameta_plan* plan = nullptr;
@@ -89,12 +24,6 @@ class prepared_plan : public ::testing::Test {
     EXPECT_EQ(plan.run(bounds, nullptr), NSAMETA_OK) << last_error_message();
     return the_log.num_choices - before;
   }
-
-  nsameta_backend table_{};
-  nsameta_context context_;
-  build_metadata_args args_;
-  std::array<int32_t, 8> seq_lens_{};
-  std::array<int32_t, 8> lengths_{};
 };
 
 TEST_F(prepared_plan, chooses_when_it_is_made_and_when_bounds_change) {

@@ -346,7 +346,9 @@ typedef struct nsameta_build_metadata_args {
 NSAMETA_API void nsameta_build_metadata_args_init(nsameta_build_metadata_args* args);
 
 /* One launch on `stream` (cudaStream_t or hipStream_t; ignored by the CPU); no synchronisation and no allocation,
- * except in a staged context, which does both. */
+ * except in a staged context, which does both. On a GPU a context keeps the launches of up to 16 different calls, for
+ * which it allocates some memory of the host, once: a call with the same arguments is then little more than a launch.
+ */
 NSAMETA_NODISCARD NSAMETA_API nsameta_status nsameta_build_metadata(const nsameta_context* context,
                                                                     const nsameta_build_metadata_args* args,
                                                                     void* stream);
