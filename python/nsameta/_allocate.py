@@ -1,7 +1,7 @@
 """build_metadata with outputs=[names]: makes the tensors, of the kind of seq_lens, and fills them.
 
 Shapes are the least that nsameta.h allows. Where they depend on lengths, those are read on the host; on a GPU that would
-wait for the device, so the caller's bounds are needed there.
+wait for the device, so the caller's bounds are needed there. Sizes may be symbols of a compiler.
 """
 
 import contextlib
@@ -15,12 +15,13 @@ _HOST_DEVICE_TYPES = (1, 3, 11)  # of DLPack: CPU, and memory of the host that C
 class _Extents:
     """How many elements the outputs of one call have."""
 
-    def __init__(self, arguments, num_sms):
+    def __init__(self, arguments, num_sms, reads_lengths):
         self._arguments = arguments
+        self._mode = arguments.get("mode") or "decode"
         self._num_sms = num_sms
-        self._seq_lens = arguments["seq_lens"]
+        self._reads_lengths = reads_lengths
         batch = self._number("batch", -1)
-        self.batch = len(self._seq_lens) if batch < 0 else batch
+        self.batch = arguments["seq_lens"].shape[0] if batch < 0 else batch
 
     def _number(self, name, default):
         value = self._arguments.get(name)
@@ -28,13 +29,15 @@ class _Extents:
 
     def _lengths(self, name, count, bound):
         tensor = self._arguments[name]
+        if not self._reads_lengths:
+            raise ValueError(f"{bound}: is needed where no shape may depend on the values of {name}")
         if tensor.__dlpack_device__()[0] not in _HOST_DEVICE_TYPES:
             raise ValueError(f"{bound}: is needed to allocate outputs on a GPU, whose {name} the host does not read")
         return [max((length + 2**31) % 2**32 - 2**31, 0) for length in tensor[:count].tolist()]
 
     def width(self):
         """Query tokens of every request, or None where they differ."""
-        if self._arguments.get("mode") == "decode":
+        if self._mode == "decode":
             return 1
         return self._number("tokens_per_request", 0) or None
 
@@ -54,13 +57,13 @@ class _Extents:
         bound = self._number("max_kv_bound", -1)
         if bound >= 0:
             return self.batch * bound
-        added = self.width() if self._arguments.get("mode") == "target_verify" else 0
+        added = self.width() if self._mode == "target_verify" else 0
         return sum(length + (added or 0) for length in self._lengths("seq_lens", self.batch, "max_kv_bound"))
 
     def table_rows(self):
         rows = self._arguments.get("table_rows")
         if rows is None:
-            rows = "per_token" if self._arguments.get("mode") in ("target_verify", "draft_extend") else "per_request"
+            rows = "per_token" if self._mode in ("target_verify", "draft_extend") else "per_request"
         return self.tokens() if rows == "per_token" else self.batch
 
     def table_width(self):
@@ -123,8 +126,8 @@ def _empty_like(tensor, shapes):
         return {name: library.empty(shape, dtype=library.int32) for name, shape in shapes.items()}
 
 
-def build_metadata(*, outputs, num_sms=None, out=None, **arguments):
-    """nsameta.build_metadata with outputs=; see there. Cells that the operation does not write are undefined."""
+def empty_outputs(arguments, outputs, num_sms, *, reads_lengths=True):
+    """Unfilled tensors for `outputs`, by name. reads_lengths: whether shapes may depend on the values of tensors."""
     if isinstance(outputs, str):
         raise TypeError("outputs: must be a list of names, not a str")
     for name in outputs:
@@ -132,6 +135,11 @@ def build_metadata(*, outputs, num_sms=None, out=None, **arguments):
             raise ValueError(f"outputs: there is no output {name!r}")
     if arguments.get("seq_lens") is None:
         raise TypeError("seq_lens: is needed to allocate outputs")
-    of = _Extents(arguments, num_sms)
-    allocated = _empty_like(arguments["seq_lens"], {name: _SHAPES[name](of) for name in outputs})
+    of = _Extents(arguments, num_sms, reads_lengths)
+    return _empty_like(arguments["seq_lens"], {name: _SHAPES[name](of) for name in outputs})
+
+
+def build_metadata(*, outputs, num_sms=None, out=None, **arguments):
+    """nsameta.build_metadata with outputs=; see there. Cells that the operation does not write are undefined."""
+    allocated = empty_outputs(arguments, outputs, num_sms)
     return _core.build_metadata(out={**(out or {}), **allocated}, **arguments)

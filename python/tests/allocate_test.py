@@ -57,6 +57,11 @@ def test_tokens_are_counted_from_lengths(library):
     np.testing.assert_array_equal(library.read(made["page_table_1_flattened"]), [*range(5), *range(16, 25)])
 
 
+def test_the_default_mode_is_decode():
+    made = nsameta.build_metadata(topk=4, seq_lens=np.array([5, 3], np.int32), outputs=["positions"])
+    np.testing.assert_array_equal(made["positions"], [4, 2])
+
+
 def test_what_is_missing_is_named():
     lens = np.array([5, 3], np.int32)
     for outputs, name in (

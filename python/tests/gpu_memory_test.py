@@ -169,7 +169,7 @@ def test_tensors_on_different_devices(context):
 
 def test_outputs_on_a_gpu_are_allocated_by_bounds(context):
     lens = lender.CapsuleTensor(np.array([5, 3]))
-    lens.__class__ = type("WithLength", (lender.CapsuleTensor,), {"__len__": lambda self: len(self.array)})
+    lens.shape = lens.array.shape
     call = {"mode": "extend", "topk": 4, "seq_lens": lens, "extend_seq_lens": lens, "context": context}
     with pytest.raises(ValueError, match="num_tokens_bound"):
         nsameta.build_metadata(**call, outputs=["positions"])

@@ -12,6 +12,7 @@ LAST_LINES = {
     "multi_step": ("step 3: 3 backends on ",),
     "numpy_only": ("real_page_table: [[4], [4], [0, 1, 2], [0, 1, 2]]",),
     "torch_eager": ("371 tokens of 3 requests on ",),
+    "torch_compile": ("3 requests, keys of each token: [7, 1, 2, 3, 4, 999, 1000]",),
 }
 
 
