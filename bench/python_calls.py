@@ -52,8 +52,9 @@ def main():
     options = parser.parse_args()
     inputs, out = make_step(options.library, options.device)
     seq_lens, pool, table = inputs.values()
-    plan = nsameta.Plan(mode="target_verify", topk=2048, tokens_per_request=WIDTH, **inputs, out=out)
-    run, build = plan.run, nsameta.build_metadata
+    step = {"mode": "target_verify", "topk": 2048, "tokens_per_request": WIDTH, **inputs, "out": out}
+    plan, checked_plan = nsameta.Plan(**step), nsameta.Plan(**step, check=True)
+    run, run_checked, build = plan.run, checked_plan.run, nsameta.build_metadata
 
     def one_shot():
         build(
@@ -70,7 +71,9 @@ def main():
         "plan.run(4, 16, 128)": lambda: run(4, 16, 128),
         "plan.run(4, 16, 128, 0)": lambda: run(4, 16, 128, 0),
         "build_metadata, 12 tensors": one_shot,
+        "plan.run(4, 16, 128), check=True": lambda: run_checked(4, 16, 128),
         "plan.check_tensors, 12 tensors": plan.check_tensors,
+        "Plan(...), 12 tensors": lambda: nsameta.Plan(**step),
     }
     print(f"{plan.context!r}, {options.library}")
     of_interpreter = nanoseconds(lambda: None, options.calls)

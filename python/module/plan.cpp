@@ -20,7 +20,7 @@ struct plan_destroyer {
   void operator()(nsameta_plan* handle) const noexcept { nsameta_plan_destroy(handle); }
 };
 
-// The tensors, what they lent and the context outlive the handle, which is destroyed first.
+// The tensors, what they lent, their storages and the context outlive the handle, which is destroyed first.
 struct plan_object {
   const operation* of = nullptr;
   std::shared_ptr<context> owner;
@@ -32,6 +32,13 @@ struct plan_object {
   bool is_checked = false;
   std::unique_ptr<nsameta_plan, plan_destroyer> handle;
 };
+
+// What torch's set_(), or an assignment to .data, takes from a tensor stays until the plan goes. Neither the tensor nor
+// what its __dlpack__ lends would keep it. Nothing keeps what resize_() of a tensor or a storage frees.
+void keep_storage(nb::handle tensor, std::vector<nb::object>& lent) {
+  const nb::object storage = nb::getattr(tensor, "untyped_storage", nb::none());
+  if (!storage.is_none()) lent.push_back(storage());
+}
 
 void init_plan(plan_object* self, const std::string& op, bool check, const nb::kwargs& keywords) {
   const operation* of = find_operation(op.c_str());
@@ -45,6 +52,7 @@ void init_plan(plan_object* self, const std::string& op, bool check, const nb::k
     read.take(name.ptr(), value.ptr());
   }
   auto owner = read.finish();
+  for (const bound_tensor& each : read.tensors()) keep_storage(each.tensor, read.lent());
   nsameta_plan* raw = nullptr;
   throw_on_failure(nsameta_plan_create(owner->get(), of->op, &read.args(), &raw));
   new (self) plan_object{of, std::move(owner), std::move(read.lent()), {}, {}, read.from(), read.memory(), check, {}};
@@ -111,9 +119,11 @@ PyType_Slot slots[] = {
 }  // namespace
 
 void define_plan(nb::module_& module) {
-  nb::class_<plan_object>(module, "Plan", nb::type_slots(slots),
-                          "The arguments of one operation, checked and bound once; run() is one launch.\n\n"
-                          "Keeps its tensors alive. Belongs to one thread at a time.")
+  nb::class_<plan_object>(
+      module, "Plan", nb::type_slots(slots),
+      "The arguments of one operation, checked and bound once; run() is one launch.\n\n"
+      "Keeps its tensors and their memory alive, but for what torch's resize_() frees. Belongs to one\n"
+      "thread at a time.")
       .def(
           "__init__", &init_plan, nb::arg("op") = "build_metadata", nb::kw_only(), nb::arg("check") = false,
           nb::arg("arguments"),

@@ -113,6 +113,42 @@ def test_the_plan_keeps_what_was_lent():
     assert lens.lent() is None
 
 
+@pytest.mark.skipif(torch is None, reason="needs torch")
+@pytest.mark.parametrize("change", ("set_", "data"))
+def test_the_plan_keeps_memory_that_a_tensor_gave_up(change):
+    memory = {"seq_lens": np.array([5, 3], np.int32), "cu_seqlens_k": np.full(3, KEPT, np.int32)}
+    tensors = {name: torch.from_numpy(array) for name, array in memory.items()}
+    plan = nsameta.Plan(
+        mode="decode", topk=4, seq_lens=tensors["seq_lens"], out={"cu_seqlens_k": tensors["cu_seqlens_k"]}
+    )
+    for tensor in tensors.values():
+        if change == "set_":
+            tensor.set_(torch.ones(8, dtype=torch.int32))
+        else:
+            tensor.data = torch.ones(8, dtype=torch.int32)
+    sums, gone = memory["cu_seqlens_k"], [weakref.ref(array) for array in memory.values()]
+    del memory
+    gc.collect()
+    assert gone[0]() is not None
+    plan.run()
+    np.testing.assert_array_equal(sums, [0, 5, 8])
+    del sums
+    gc.collect()
+    assert gone[1]() is not None
+    del plan
+    gc.collect()
+    assert [each() for each in gone] == [None, None]
+
+
+def test_numpy_refuses_to_resize_an_array_behind_a_plan():
+    lens = np.array([5, 3], np.int32)
+    plan = nsameta.Plan(mode="decode", topk=4, seq_lens=lens, out={"cu_seqlens_k": np.zeros(3, np.int32)})
+    with pytest.raises(ValueError, match="cannot resize"):
+        lens.resize(1000)
+    del plan
+    lens.resize(1000)
+
+
 def test_plans_of_a_device_share_its_default_context(tensors):
     plan, _, _ = make_plan(tensors, [5, 3])
     other, _, _ = make_plan(tensors, [5, 3])
@@ -166,7 +202,7 @@ def test_unchanged_tensors_pass_the_check(tensors):
 
 @pytest.mark.skipif(torch is None, reason="needs torch")
 @pytest.mark.parametrize("name", ("seq_lens", "cu_seqlens_k"))
-@pytest.mark.parametrize("change", ("resize_", "set_", "data", "strides", "shape"))
+@pytest.mark.parametrize("change", ("resize_", "storage", "set_", "data", "strides", "shape"))
 def test_the_check_names_a_tensor_that_changed(name, change):
     tensors = {"seq_lens": torch.tensor([5, 3, 2]), "cu_seqlens_k": torch.full((4,), KEPT, dtype=torch.int32)}
     plan = nsameta.Plan(
@@ -175,6 +211,8 @@ def test_the_check_names_a_tensor_that_changed(name, change):
     changed, kept = tensors[name], tensors["cu_seqlens_k"].clone()
     if change == "resize_":
         changed.resize_(1000)
+    elif change == "storage":
+        changed.untyped_storage().resize_(100000)
     elif change == "set_":
         changed.set_(changed.clone())
     elif change == "data":
