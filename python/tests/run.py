@@ -1,8 +1,22 @@
-"""run.py IS_BUILT FILE: runs the tests of a file; exits with 77 where they cannot run here."""
+"""run.py IS_BUILT FILE: runs the tests of a file; exits with 77 where they cannot run here, and says why."""
 
 import importlib.util
-import subprocess
 import sys
+
+SKIPPED = 77
+
+
+class Outcomes:
+    """A plugin of pytest: whether a test ran, and whether one was skipped."""
+
+    has_run = has_skipped = False
+
+    def pytest_runtest_logreport(self, report):
+        self.has_run |= report.when == "call" and not report.skipped
+        self.has_skipped |= report.skipped
+
+    def pytest_collectreport(self, report):
+        self.has_skipped |= report.skipped
 
 
 def main():
@@ -12,10 +26,13 @@ def main():
         missing.insert(0, "the module (NSAMETA_PYTHON=OFF)")
     if missing:
         print("skipped, as there is no", ", ".join(missing))
-        return 77
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file], check=False
-    ).returncode
+        return SKIPPED
+    import pytest
+
+    outcomes = Outcomes()
+    code = pytest.main(["-q", "-rs", "-p", "no:cacheprovider", file], plugins=[outcomes])
+    is_skipped = code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) and outcomes.has_skipped
+    return SKIPPED if is_skipped and not outcomes.has_run else code
 
 
 if __name__ == "__main__":
