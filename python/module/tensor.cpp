@@ -39,14 +39,16 @@ nsameta_tensor view_of(const producer& from, const dlpack::tensor& tensor, const
   view.ndim = tensor.ndim;
   view.dtype = dtype_of(tensor, argument);
   view.device = device_of(from, tensor.memory, argument);
+  // numpy's strides of an array without elements are 0.
+  const bool is_empty = tensor.shape[0] == 0 || tensor.shape[tensor.ndim - 1] == 0;
   int64_t contiguous_stride = 1;
   for (int32_t d = tensor.ndim - 1; d >= 0; --d) {
     view.shape[d] = tensor.shape[d];
-    view.strides[d] = tensor.strides != nullptr ? tensor.strides[d] : contiguous_stride;
+    view.strides[d] = tensor.strides != nullptr && !is_empty ? tensor.strides[d] : contiguous_stride;
     contiguous_stride *= tensor.shape[d];
   }
   // To the library it would be absent. Such are the tensors by which compilers trace.
-  if (view.data == nullptr && contiguous_stride != 0) {
+  if (view.data == nullptr && !is_empty) {
     raise(PyExc_ValueError, "%s: has elements, but no memory", argument.str().c_str());
   }
   return view;

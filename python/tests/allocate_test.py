@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import LIBRARIES
 
-from reference import Step, mqa_schedule_v1
+from reference import Step, mqa_schedule
 
 ALLOCATING = [library for library in LIBRARIES if library.name != "capsule"]
 
@@ -20,7 +20,7 @@ def test_every_output_can_be_allocated(library):
     expected["page_table_1"] = step.page_table_1(pool, table, 256, "full")
     expected["real_page_table"] = step.real_page_table(pool, table, 256, "full", 64)
     expected["page_table_1_flattened"] = step.flattened(pool, table)
-    expected["paged_mqa_schedule"] = mqa_schedule_v1(step.visible, 4)
+    expected["paged_mqa_schedule"] = mqa_schedule("v1", step.visible, 4)
     expected["paged_mqa_ctx_lens_2d"] = step.context_lengths(width)
     seq_lens = library.make(seq_lens)
     made = nsameta.build_metadata(

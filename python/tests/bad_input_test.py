@@ -215,6 +215,13 @@ def test_empty_tensors_are_taken(tensors):
     np.testing.assert_array_equal(tensors.read(sums), [0])
 
 
+def test_empty_matrices_are_taken(tensors):
+    nsameta.build_metadata(
+        mode="decode", topk=4, seq_lens=tensors.make([]), out={"paged_mqa_ctx_lens_2d": tensors.make(np.zeros((0, 1)))}
+    )
+    nsameta.map_topk_to_slots(topk_indices=tensors.make(np.zeros((0, 6))), slots=tensors.make(np.zeros((0, 6))))
+
+
 def test_positional_arguments_are_refused():
     with pytest.raises(TypeError, match="positional"):
         nsameta.build_metadata("decode")

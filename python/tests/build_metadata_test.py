@@ -3,11 +3,8 @@
 import nsameta
 import numpy as np
 import pytest
-from conftest import LIBRARIES
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from reference import KEPT, Step, mqa_schedule_v1
+from reference import KEPT, Step, mqa_schedule
 
 MODES = ("decode", "target_verify", "draft_extend", "extend")
 CONTEXT = 512
@@ -43,7 +40,7 @@ def build_all(library, mode, dtype, seed):
     per_request = mode in ("decode", "extend")
     schedule_lengths = step.kv if per_request else [max(visible, 0) for visible in step.visible]
     if schedule_lengths:
-        expected["paged_mqa_schedule"] = mqa_schedule_v1(schedule_lengths, 7)
+        expected["paged_mqa_schedule"] = mqa_schedule("v1", schedule_lengths, 7)
     if mode in ("decode", "target_verify"):
         expected["paged_mqa_ctx_lens_2d"] = step.context_lengths(q[0])
     out = {name: library.make(np.full(value.shape, KEPT)) for name, value in expected.items()}
@@ -69,37 +66,6 @@ def test_all_outputs_of_a_mode(tensors, mode, dtype):
         found, expected = build_all(tensors, mode, dtype, seed)
         for name, value in expected.items():
             np.testing.assert_array_equal(found[name], value, err_msg=f"{name}, seed {seed}")
-
-
-@st.composite
-def steps(draw):
-    mode = draw(st.sampled_from(MODES))
-    seq_lens = draw(st.lists(st.integers(0, 400), min_size=1, max_size=12))
-    width = 1 if mode == "decode" else 3
-    q = [width if mode in ("decode", "target_verify") else draw(st.integers(0, 5)) for _ in seq_lens]
-    return mode, seq_lens, q
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    step=steps(),
-    topk=st.integers(1, 600),
-    kpool=st.sampled_from((1, 4, 64)),
-    clamp=st.sampled_from((None, False, True)),
-    library=st.sampled_from(LIBRARIES),
-)
-def test_lengths_of_any_batch(step, topk, kpool, clamp, library):
-    mode, seq_lens, q = step
-    expected = Step(mode, seq_lens, q, topk, kpool, clamp).lengths()
-    out = {name: library.make(np.full(len(value), KEPT)) for name, value in expected.items()}
-    widths = (
-        {"tokens_per_request": q[0]} if mode in ("decode", "target_verify") else {"extend_seq_lens": library.make(q)}
-    )
-    nsameta.build_metadata(
-        mode=mode, topk=topk, kpool=kpool, clamp=clamp, seq_lens=library.make(seq_lens), out=out, **widths
-    )
-    for name, value in expected.items():
-        np.testing.assert_array_equal(library.read(out[name]), value, err_msg=name)
 
 
 @pytest.mark.parametrize("table_width", ("live_128", "full", "exact"))
@@ -223,5 +189,5 @@ def test_rows_lengths_and_topk_plan_can_be_chosen(tensors):
     rows[0, :100], rows[1, :100] = table[pool[0], :100], table[pool[1], :100]
     np.testing.assert_array_equal(tensors.read(out["page_table_1"]), rows)
     kv = [length + width for length in lengths]
-    np.testing.assert_array_equal(tensors.read(out["paged_mqa_schedule"]), mqa_schedule_v1(kv, 4))
+    np.testing.assert_array_equal(tensors.read(out["paged_mqa_schedule"]), mqa_schedule("v1", kv, 4))
     np.testing.assert_array_equal(tensors.read(out["topk_plan"])[:3], [[100, 2], [0, 601], [1, 602]])

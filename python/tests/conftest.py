@@ -1,7 +1,23 @@
-"""Tests run once for each library of tensors that is here."""
+"""Tests run once for each library of tensors that is here. What hypothesis draws is the same in every run, unless
+NSAMETA_TEST_CASES asks for so many cases of each property: then a failure prints the line that draws it again.
+"""
+
+import os
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+num_cases = os.environ.get("NSAMETA_TEST_CASES")
+settings.register_profile(
+    "nsameta",
+    max_examples=int(num_cases or 60),
+    derandomize=num_cases is None,
+    print_blob=True,
+    database=None,
+    deadline=None,
+)
+settings.load_profile("nsameta")
 
 try:
     import torch
