@@ -111,7 +111,9 @@ class DrawnStep:
         if name == "topk_plan":
             arch, clusters = self.number("topk_plan_arch", "hopper"), self.number("topk_plan_clusters", 30)
             return topk_plan(step.visible, arch, clusters, self.number("topk_plan_threshold", -1))
-        lengths, query_tokens = (step.kv, step.q) if self.schedules_requests else (step.visible, [1] * len(step.visible))
+        lengths, query_tokens = (
+            (step.kv, step.q) if self.schedules_requests else (step.visible, [1] * len(step.visible))
+        )
         variant, next_n = self.number("mqa_variant", "v1"), self.number("mqa_next_n", 1)
         return mqa_schedule(variant, lengths, self.num_sms, next_n, query_tokens)
 
