@@ -3,7 +3,7 @@
 import nsameta
 import numpy as np
 import pytest
-from conftest import LIBRARIES
+from libraries import LIBRARIES
 
 from reference import Step, mqa_schedule
 

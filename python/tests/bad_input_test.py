@@ -3,7 +3,7 @@
 import nsameta
 import numpy as np
 import pytest
-from conftest import torch
+from libraries import torch
 
 from reference import KEPT
 

@@ -4,7 +4,7 @@ import nsameta
 import numpy as np
 import pytest
 
-from reference import KEPT, Step, mqa_schedule
+from reference import KEPT, TOPK_PLAN_CANDIDATES, Step, mqa_schedule, topk_plan
 
 MODES = ("decode", "target_verify", "draft_extend", "extend")
 CONTEXT = 512
@@ -191,3 +191,17 @@ def test_rows_lengths_and_topk_plan_can_be_chosen(tensors):
     kv = [length + width for length in lengths]
     np.testing.assert_array_equal(tensors.read(out["paged_mqa_schedule"]), mqa_schedule("v1", kv, 4))
     np.testing.assert_array_equal(tensors.read(out["topk_plan"])[:3], [[100, 2], [0, 601], [1, 602]])
+
+
+@pytest.mark.parametrize("arch", TOPK_PLAN_CANDIDATES)
+def test_topk_plans_at_the_limits_of_each_candidate(tensors, arch):
+    for threshold, most in TOPK_PLAN_CANDIDATES[arch].items():
+        for count, length in ((most, threshold + 1), (most + 1, threshold + 1), (most + 1, threshold)):
+            lengths = [0, *[length] * count, 10**6]
+            plan = tensors.make(np.full((len(lengths) + 1, 2), KEPT))
+            nsameta.build_metadata(
+                mode="decode", topk=64, topk_plan_arch=arch, seq_lens=tensors.make(lengths), out={"topk_plan": plan}
+            )
+            rows = topk_plan(lengths, arch, 30, -1)
+            np.testing.assert_array_equal(tensors.read(plan)[: len(rows)], rows)
+            assert (tensors.read(plan)[len(rows) :] == KEPT).all()

@@ -95,7 +95,7 @@ class DrawnStep:
             end = shape[0]
         elif name in PER_REQUEST and self.num_requests is not None:
             end += batch - len(step.kv)
-        return with_tail(values, end, shape[0], self.number("tail", "keep"))
+        return with_tail(values, end, shape[0], self.numbers["tail"])
 
     def _written(self, step, name, shape):
         pool, table = self.pool, self.table
@@ -169,11 +169,15 @@ def shape_of(draw, name, step, width):
 
 
 @st.composite
-def drawn_steps(draw, outputs=OUTPUTS):
+def drawn_steps(draw):
     mode, num_lens = draw(st.sampled_from(MODES)), draw(st.integers(0, 6))
-    numbers = {"topk": draw(st.sampled_from((1, 3, 64, 2048)))}
-    names = draw(st.lists(st.sampled_from(outputs), unique=True, min_size=1))
-    lengths = st.one_of(st.integers(0, 3), st.integers(-2, CONTEXT + 10))
+    numbers = {
+        "topk": draw(st.sampled_from((1, 3, 64, 2048))),
+        "tail": draw(st.sampled_from(("keep", "zero", "last", "minus_one"))),
+    }
+    some = st.lists(st.sampled_from(OUTPUTS), unique=True, min_size=1)
+    names = draw(st.one_of(some, st.just(OUTPUTS).map(list), st.just([*PER_TOKEN, *PER_REQUEST, "topk_plan"])))
+    lengths = st.one_of(st.integers(0, 3), st.integers(-2, CONTEXT + 10), st.integers(CONTEXT - 1, CONTEXT + 2))
     if "page_table_1_flattened" not in names:
         lengths = st.one_of(lengths, st.integers(250, 260), st.integers(60000, 600000))
     seq_lens = draw(st.lists(lengths, min_size=num_lens, max_size=num_lens))
@@ -185,7 +189,6 @@ def drawn_steps(draw, outputs=OUTPUTS):
         numbers,
         kpool=st.sampled_from((1, 4)),
         clamp=st.booleans(),
-        tail=st.sampled_from(("keep", "zero", "last", "minus_one")),
         page_size=st.sampled_from((1, 16, 64)),
         table_width=st.sampled_from(("live_128", "full", "exact")),
         table_rows=st.sampled_from(("per_request", "per_token")),

@@ -8,7 +8,7 @@ import weakref
 import nsameta
 import numpy as np
 import pytest
-from conftest import torch
+from libraries import torch
 
 from reference import KEPT, Step
 

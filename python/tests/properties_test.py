@@ -4,11 +4,12 @@ are written, in one shot, by plan, and allocated.
 
 import nsameta
 import numpy as np
-from conftest import LIBRARIES
 from drawn_steps import OUTPUTS, TABLES, drawn_steps
 from guarded import GuardedOutput, every_second, padded_rows, transposed
 from hypothesis import given
 from hypothesis import strategies as st
+from libraries import LIBRARIES
+from nsameta._allocate import _SHAPES
 
 from reference import KEPT
 
@@ -108,6 +109,6 @@ def test_allocated_outputs_hold_the_same(step, library):
 
 
 def test_every_output_is_drawn():
-    outputs = {field for field in nsameta._allocate._SHAPES}
+    outputs = set(_SHAPES)
     assert set(OUTPUTS) == outputs
     assert set(TABLES) < outputs

@@ -10,7 +10,7 @@ import lender
 import nsameta
 import numpy as np
 import pytest
-from conftest import LIBRARIES, torch
+from libraries import LIBRARIES, torch
 
 from reference import KEPT
 
