@@ -4,6 +4,7 @@ All tensors of the step in one launch, whatever the number of requests, without 
 strategy beside it needs stays with SGLang's function, and so do the decisions that are taken here by SGLang's methods.
 """
 
+import copy
 import functools
 import sys
 from dataclasses import dataclass
@@ -40,13 +41,22 @@ class _Step:
         return self.has_prefix and (self.is_ragged or self.uses_fp8_mha)
 
 
+class _HostLens(torch.Tensor):
+    """Lengths on the host. A sum() over them adds numbers, where a tensor takes a microsecond for each element."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+
 def init_forward_metadata(self, forward_batch):
     """NotImplemented, which leaves the call to the original, for what it does not build: see docs/SGLANG.md."""
     sglang = sys.modules[type(self).__module__]
     if not _is_known_release(sglang.DSAMetadata) or not _is_built_here(self, forward_batch, sglang):
         return NotImplemented
     # Changes nothing that the original, if the call is left to it after all, would not change in the same way.
-    self.set_dsa_prefill_impl(forward_batch)
+    self.set_dsa_prefill_impl(_with_host_lens(forward_batch))
     step = _step(self, forward_batch, sglang)
     if step.is_flattened and forward_batch.seq_lens_sum > self.token_to_kv_pool.size + self.token_to_kv_pool.page_size:
         return NotImplemented  # the original looks at the slots then, which waits for the device
@@ -81,6 +91,12 @@ def _is_built_here(backend, forward_batch, sglang):
     )
 
 
+def _with_host_lens(forward_batch):
+    batch = copy.copy(forward_batch)
+    batch.seq_lens_cpu = forward_batch.seq_lens_cpu.as_subclass(_HostLens)
+    return batch
+
+
 def _step(backend, forward_batch, sglang):
     kv = forward_batch.seq_lens_cpu.tolist()
     method = backend.get_topk_transform_method(forward_batch.forward_mode)
@@ -106,12 +122,9 @@ def _allocate(backend, device, step):
     if step.has_prefix:
         lengths["cu_seqlens_q"] = step.batch + 1
 
-    starts = [0]
-    for length in lengths.values():
-        starts.append(starts[-1] + -(-length // _LINE) * _LINE)
+    sizes = [size for length in lengths.values() for size in (length, -length % _LINE)]
     empty = functools.partial(torch.empty, dtype=torch.int32, device=device)
-    shared = empty(starts[-1])
-    out = {name: shared[start : start + length] for (name, length), start in zip(lengths.items(), starts, strict=False)}
+    out = dict(zip(lengths, empty(sum(sizes)).split_with_sizes(sizes)[::2], strict=True))
     # Large ones have memory of their own, so that nothing small keeps it.
     width = min(step.max_kv, backend.req_to_token_pool.req_to_token.shape[1])
     out["page_table_1"] = empty((step.batch, width))
