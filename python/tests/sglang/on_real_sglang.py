@@ -1,6 +1,6 @@
 """Checks nsameta.sglang on the SGLang that is installed here, on the CPU; real_sglang_test.py runs it.
 
-on_real_sglang.py install|plugin|prefill|fused
+on_real_sglang.py install|plugin|prefill|fused|extend
 """
 
 import random
@@ -14,6 +14,7 @@ from metadata_test import Case
 from nsameta.sglang.prefill import cal_indexer_k_start_end
 from nsameta.sglang.sites import find
 from originals import BACKEND, DSA, ORIGINALS, PAD
+from real_extend import check_extend
 from sglang.srt.layers.attention import dsa_backend
 from sglang.srt.layers.attention.dsa import dsa_backend_mtp_precompute, dsa_metadata_manager
 
@@ -97,7 +98,13 @@ def check_fused():
                 assert tensor is None or torch.equal(tensor, their.out[name]), (mode, seed, name)
 
 
-CHECKS = {"install": check_install, "plugin": check_plugin, "prefill": check_prefill, "fused": check_fused}
+CHECKS = {
+    "install": check_install,
+    "plugin": check_plugin,
+    "prefill": check_prefill,
+    "fused": check_fused,
+    "extend": check_extend,
+}
 
 if __name__ == "__main__":
     nsameta.info = lambda: {"backends": [{"name": "cuda", "usable": True, "reason": ""}]}

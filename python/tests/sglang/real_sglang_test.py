@@ -29,7 +29,7 @@ def real_sglang():
         pytest.skip("no SGLang is installed that imports here")
 
 
-@pytest.mark.parametrize("check", ["install", "plugin", "prefill", "fused"])
+@pytest.mark.parametrize("check", ["install", "plugin", "prefill", "fused", "extend"])
 def test_on_real_sglang(check):
     outcome = run("on_real_sglang.py", check)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
