@@ -7,7 +7,7 @@ strategy beside it needs stays with SGLang's function, and so do the decisions t
 import copy
 import functools
 import sys
-from dataclasses import dataclass
+import typing
 
 import torch
 
@@ -24,8 +24,7 @@ _METADATA_FIELDS = (
 _LINE = 32  # int32 in 128 bytes: tensors that share an allocation share no line of a GPU's cache
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(typing.NamedTuple):
     """What the host knows of a batch, and what was decided for it."""
 
     batch: int
@@ -86,6 +85,7 @@ def _is_built_here(backend, forward_batch, sglang):
         and forward_batch.extend_prefix_lens_cpu is not None
         and forward_batch.batch_size == len(forward_batch.seq_lens) == len(forward_batch.seq_lens_cpu)
         and forward_batch.batch_size == len(forward_batch.extend_seq_lens) == len(forward_batch.extend_seq_lens_cpu)
+        and forward_batch.batch_size == len(forward_batch.req_pool_indices)
         and sum(forward_batch.extend_seq_lens_cpu) > 0
         and not sglang.can_dsa_prefill_cp_interleave(forward_batch)
     )

@@ -174,6 +174,7 @@ DECLINED = {
     "no new tokens on the host": lambda backend, batch: setattr(batch, "extend_seq_lens_cpu", None),
     "no prefixes": lambda backend, batch: setattr(batch, "extend_prefix_lens_cpu", None),
     "keys of fewer requests": lambda backend, batch: setattr(batch, "seq_lens", batch.seq_lens[:1]),
+    "rows of fewer requests": lambda backend, batch: setattr(batch, "req_pool_indices", batch.req_pool_indices[:1]),
     "a smaller batch": lambda backend, batch: setattr(batch, "batch_size", 1),
     "new tokens of fewer requests": lambda backend, batch: setattr(batch, "extend_seq_lens_cpu", [3]),
     "no new token": lambda backend, batch: setattr(batch, "extend_seq_lens_cpu", [0, 0]),

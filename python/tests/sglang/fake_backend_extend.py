@@ -61,7 +61,7 @@ class Backend:
         self.physical_page_size, self.dsa_index_topk, self.dsa_index_kpool = page_size, topk, 1
         self._kv_shard_pool = None
         self.use_mha, self.dsa_prefill_impl, self.forward_metadata = None, None, None  # of the batch before
-        self.device = device
+        self.arange = torch.arange(1 << 15, dtype=torch.int32, device=device)
         self.decision = SimpleNamespace(use_mha=use_mha, impl=impl, is_ragged=is_ragged)
         self.num_keys_seen = None
 
@@ -75,7 +75,7 @@ class Backend:
         return TopkTransformMethod.RAGGED if self.decision.is_ragged else TopkTransformMethod.PAGED
 
     def get_device_int32_arange(self, length):
-        return torch.arange(length, dtype=torch.int32, device=self.device)
+        return self.arange[:length]
 
     @staticmethod
     def _build_topk_v2_plan(seqlens_expanded):
@@ -87,7 +87,7 @@ class Backend:
 
 
 def extend_batch(new, prefix, device="cpu", *, num_padded_tokens=0):
-    kv = [tokens + cached for tokens, cached in zip(new, prefix, strict=True)]
+    kv = [max(tokens + cached, 1) for tokens, cached in zip(new, prefix, strict=True)]  # 1: of a padded request
     return SimpleNamespace(
         forward_mode=SimpleNamespace(is_extend_without_speculative=lambda: True),
         batch_size=len(new),
@@ -108,6 +108,6 @@ def random_batch(draw, device="cpu"):
     new = [draw.choice([0, 1, draw.randint(1, 300)]) for _ in range(size)]
     new[draw.randrange(size)] += 1  # an extend of no tokens at all is none
     has_prefix = draw.random() < 0.6
-    prefix = [draw.choice([0, draw.randint(0, 390)]) if has_prefix else int(tokens == 0) for tokens in new]
+    prefix = [draw.choice([0, draw.randint(0, 390)]) if has_prefix else 0 for _ in new]
     padding = draw.choice([0, 0, draw.randint(-5, 40)])
     return extend_batch(new, prefix, device, num_padded_tokens=sum(new) + padding)

@@ -28,6 +28,7 @@ def make_backend(draw):
     vars(backend).update(vars(made_up))
     impl = draw.choice(["flashmla_sparse", "flashmla_auto", "fa3", "triton_sparse_mla"])
     vars(backend).update(
+        device="cpu",
         dsa_prefill_impl=impl,
         enable_auto_select_prefill_impl=impl == "flashmla_auto",
         dsa_kv_cache_store_fp8=draw.random() < 0.6,
