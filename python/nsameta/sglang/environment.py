@@ -1,10 +1,16 @@
-"""Whether this process wants nsameta in SGLang, and whether it can gain from it."""
+"""Whether this process wants nsameta in SGLang, how much of it, and whether it can gain from it."""
 
 import os
 
 import nsameta
 
 SWITCH = "SGLANG_NSA_USE_TRITON_METADATA"
+LEVEL = "NSAMETA_SGLANG_LEVEL"
+
+
+def level():
+    """The level of install() at which the plugin stands in; whether there is such a level is not checked."""
+    return os.environ.get(LEVEL, "functions")
 
 
 def refusal():

@@ -5,7 +5,7 @@ import types
 
 from nsameta.sglang.environment import refusal
 from nsameta.sglang.hooks import HOOKS, log
-from nsameta.sglang.sites import survey
+from nsameta.sglang.sites import LEVELS, survey
 
 _patched = {}  # target: (what was found there, what stands there now)
 
@@ -14,22 +14,23 @@ def install(level="functions"):
     """Lets nsameta answer the calls of SGLang's metadata functions, in each module that has imported them.
 
     Call it before the engine makes its attention backends, which keep the functions that they find then. What nsameta
-    cannot answer goes to SGLang's own function, as status() shows. A second call changes nothing more; uninstall()
-    takes it back.
+    cannot answer goes to SGLang's own function, as status() shows. A second call changes the level, if anything;
+    uninstall() takes it back.
 
-    level   'functions' is the only one
+    level   'functions': the functions that compute metadata; 'replay': also the methods that prepare the replay of a
+            CUDA graph, each as one launch
     Returns the dotted names of the functions that it answers for now: none, with one line in the log, where
     SGLANG_NSA_USE_TRITON_METADATA=0 or no GPU can be used.
     Raises ValueError for another level, RuntimeError where SGLang has none of the functions, or one with a signature
     that is not known. Nothing is patched then.
     """
-    if level != "functions":
-        raise ValueError(f"level={level!r} must be 'functions'")
+    if level not in LEVELS:
+        raise ValueError(f"level={level!r} must be {' or '.join(map(repr, LEVELS))}")
     reason = refusal()
     if reason is not None:
         log.info("nsameta leaves SGLang as it is: %s", reason)
         return []
-    there, problems = survey()
+    there, problems = survey(level)
     if problems:
         raise RuntimeError("this release of SGLang is not known: " + "; ".join(problems))
     if not there:
@@ -40,9 +41,13 @@ def install(level="functions"):
         hook.by = "install"
         _patched[found.site.target] = (found, hook.wrap(found.original))
     _rebind({found.original: wrapper for found, wrapper in _patched.values()})
-    for found in there:
-        HOOKS[found.site.target].turn_on()
-    return [found.site.target for found in there]
+    targets = [found.site.target for found in there]
+    for target, hook in HOOKS.items():
+        if target in targets:
+            hook.turn_on()
+        else:
+            hook.turn_off()
+    return targets
 
 
 def uninstall():

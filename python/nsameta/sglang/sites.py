@@ -10,7 +10,9 @@ log = logging.getLogger("nsameta.sglang")
 
 _DSA = "sglang.kernels.ops.attention.dsa"
 _NSA = "sglang.srt.layers.attention.nsa"
+_BACKEND = "sglang.srt.layers.attention.dsa_backend"
 _OURS = "nsameta.sglang"
+LEVELS = ("functions", "replay")  # each stands in for what the ones before it do, too
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Site:
     module: str
     name: str  # within the module: "function" or "Class.method"
     stand_in: str  # dotted name of nsameta's function, which takes the same arguments
+    level: str = "functions"  # the least that brings it
 
     @property
     def target(self):
@@ -46,11 +49,7 @@ SITES = (
         "fused_metadata_copy_cuda",
         f"{_OURS}.fused_metadata_copy.fused_metadata_copy_cuda",
     ),
-    Site(
-        "sglang.srt.layers.attention.dsa_backend",
-        "DeepseekSparseAttnBackend._cal_indexer_k_start_end",
-        f"{_OURS}.prefill.cal_indexer_k_start_end",
-    ),
+    Site(_BACKEND, "DeepseekSparseAttnBackend._cal_indexer_k_start_end", f"{_OURS}.prefill.cal_indexer_k_start_end"),
     *(
         Site(f"{_NSA}.triton_metadata_kernel", name, f"{_OURS}.triton_metadata_kernel.{name}")
         for name in (
@@ -59,7 +58,23 @@ SITES = (
             "fill_draft_extend_metadata_fused",
         )
     ),
+    Site(
+        _BACKEND,
+        "DeepseekSparseAttnBackend._apply_cuda_graph_metadata",
+        f"{_OURS}.replay.apply_cuda_graph_metadata",
+        "replay",
+    ),
+    Site(
+        _BACKEND,
+        "DeepseekSparseAttnMultiStepBackend.init_forward_metadata_out_graph",
+        f"{_OURS}.replay.init_forward_metadata_out_graph",
+        "replay",
+    ),
 )
+
+
+def sites_of(level):
+    return [site for site in SITES if LEVELS.index(site.level) <= LEVELS.index(level)]
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,7 @@ def unknown_signature(found):
     return f"{found.site.target} takes ({', '.join(actual)}), not ({', '.join(expected)})"
 
 
-def survey():
+def survey(level):
     """(what is there, what is wrong with it): functions of this SGLang, and each signature that is not known."""
-    there = [found for found in map(find, SITES) if found is not None]
+    there = [found for found in map(find, sites_of(level)) if found is not None]
     return there, [problem for problem in map(unknown_signature, there) if problem is not None]

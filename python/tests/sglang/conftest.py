@@ -7,7 +7,7 @@ import nsameta.sglang
 import pytest
 from fake_sglang import FakeSGLang
 from nsameta.sglang.hooks import HOOKS, Hook
-from originals import ORIGINALS
+from originals import ORIGINALS, REPLAY_ORIGINALS
 
 
 class WithoutTorch(pytest.Module):
@@ -26,8 +26,15 @@ def sglang(monkeypatch):
     """A made-up SGLang 0.5.23 in this process, and hooks that nobody has used."""
     for target, hook in HOOKS.items():
         monkeypatch.setitem(HOOKS, target, Hook(hook.site))
-    yield FakeSGLang(monkeypatch, ORIGINALS)
+    yield FakeSGLang(monkeypatch, {**ORIGINALS, **REPLAY_ORIGINALS})
     nsameta.sglang.uninstall()
+
+
+@pytest.fixture
+def engine(sglang):
+    from fake_backend import Engine
+
+    return Engine(sglang)
 
 
 @pytest.fixture

@@ -63,10 +63,10 @@ class FakeSGLang:
         """The module or class that holds a function."""
         path = target.rpartition(".")[0]
         if path.startswith(BACKEND):
-            module = self.module(BACKEND)
-            if not hasattr(module, "DeepseekSparseAttnBackend"):
-                module.DeepseekSparseAttnBackend = type("DeepseekSparseAttnBackend", (), {})
-            return module.DeepseekSparseAttnBackend
+            module, name = self.module(BACKEND), path.rpartition(".")[2]
+            if not hasattr(module, name):
+                setattr(module, name, type(name, (), {}))
+            return vars(module)[name]
         return self.module(path)
 
     def current(self, target):

@@ -40,6 +40,17 @@ ORIGINALS = {
     f"{BACKEND}.DeepseekSparseAttnBackend._cal_indexer_k_start_end": "self, forward_batch, bs_idx=None",
 }
 
+# Of SGLang 0.5.23, answered at the level "replay".
+REPLAY_ORIGINALS = {
+    f"{BACKEND}.DeepseekSparseAttnBackend._apply_cuda_graph_metadata": (
+        "self, bs, req_pool_indices, seq_lens, seq_lens_cpu, forward_mode, spec_info, out_cache_loc=None, "
+        "actual_forward_mode=None"
+    ),
+    f"{BACKEND}.DeepseekSparseAttnMultiStepBackend.init_forward_metadata_out_graph": (
+        "self, forward_batch, in_capture=False"
+    ),
+}
+
 # Of the release that the first kernel was written for.
 SEED_ORIGINALS = {
     f"{SEED}.fill_draft_extend_metadata_fused_simple": "extend_seq_lens, seq_lens, nsa_index_topk",

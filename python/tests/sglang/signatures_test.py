@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from nsameta.sglang.sites import SITES
-from originals import ORIGINALS, SEED_ORIGINALS
+from originals import ORIGINALS, REPLAY_ORIGINALS, SEED_ORIGINALS
 
 PEER = Path(__file__).resolve().parents[3] / "peers" / "sg"
-ALL = {**ORIGINALS, **SEED_ORIGINALS}
+OF_SGLANG = {**ORIGINALS, **REPLAY_ORIGINALS}
+ALL = {**OF_SGLANG, **SEED_ORIGINALS}
 STAND_INS = {site.target: site.load_stand_in for site in SITES}
 
 
@@ -26,7 +27,7 @@ def test_parameters_are_those_written_down(target):
     assert ", ".join(map(str, parameters)) == ALL[target]
 
 
-@pytest.mark.parametrize("target", ORIGINALS)
+@pytest.mark.parametrize("target", OF_SGLANG)
 def test_parameters_are_those_of_sglang(target):
     path, names = split(target)
     if path is None:
