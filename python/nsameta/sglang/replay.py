@@ -178,7 +178,9 @@ def _inputs(seq_lens, req_pool_indices):
     )
 
 
-_known = weakref.WeakKeyDictionary()  # SGLang's object: {(bs, mode): (what it was made for, its ReplayMetadata or None)}
+_known = (
+    weakref.WeakKeyDictionary()
+)  # SGLang's object: {(bs, mode): (what it was made for, its ReplayMetadata or None)}
 
 
 def _replay(owner, backends, bs, mode, seq_lens, req_pool_indices):

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from originals import BACKEND
+from rules import mqa_schedule, topk_plan
 
 from reference import KEPT, Step
-from rules import mqa_schedule, topk_plan
 
 SLACK = 3
 CONTEXT = 512
