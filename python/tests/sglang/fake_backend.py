@@ -108,8 +108,9 @@ class Engine:
         rows = mqa_schedule(variant, lengths[:, -1].tolist(), lengths.shape[1], num_sms)
         return torch.from_numpy(rows).to(lengths.device)
 
-    def plan(self, visible, static_threshold=-1, *, out):
+    def plan(self, visible, static_threshold=-1, *, out=None):
         self.num_plans += 1
+        out = visible.new_full((len(visible) + 1, 2), KEPT) if out is None else out
         rows = topk_plan(visible.cpu().numpy(), "hopper" if self.arch == "unknown" else self.arch, self.clusters)
         if rows is not None:
             rows[1:] = np.random.default_rng(3).permutation(rows[1:])  # as atomics leave them

@@ -33,3 +33,9 @@ def real_sglang():
 def test_on_real_sglang(check):
     outcome = run("on_real_sglang.py", check)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize("check", ["replay", "multi_step", "pools"])
+def test_replays_on_real_sglang(check):
+    outcome = run("replay_on_real_sglang.py", check)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
