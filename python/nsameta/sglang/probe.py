@@ -21,8 +21,8 @@ def is_capturing(device):
 
 
 def _spread(num, most, device):
-    """Lengths from 1 to `most` in no order, of which no two neighbours are alike."""
-    return torch.arange(num, device=device, dtype=torch.int64) * 7919 % most + 1
+    """Lengths from 1 to `most` in no order, the first of them `most`."""
+    return most - torch.arange(num, device=device, dtype=torch.int64) * 7919 % most
 
 
 def schedule_variant(function, num_sms, schedule, step):
@@ -37,8 +37,6 @@ def schedule_variant(function, num_sms, schedule, step):
     for most in (100, 10_000, 300_000):
         seq_lens = _spread(batch, most, schedule.device) + width
         theirs = function(_context_lengths(seq_lens, step), _BLOCK_KV, num_sms)
-        if theirs.shape != schedule.shape or theirs.dtype != torch.int32:
-            return None
         for variant in tuple(matching):
             ours = torch.empty_like(schedule)
             nsameta.build_metadata(

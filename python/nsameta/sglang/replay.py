@@ -246,7 +246,7 @@ def apply_cuda_graph_metadata(
 ):
     """Drop-in for DeepseekSparseAttnBackend._apply_cuda_graph_metadata of a batch size that has its buffers."""
     mode = _mode(forward_mode)
-    if mode is None or bs == 0 or bs not in self.decode_cuda_graph_metadata:
+    if mode is None or bs not in self.decode_cuda_graph_metadata:
         return NotImplemented
     backends = (self,)
     replay = _replay(self, backends, bs, mode, seq_lens, req_pool_indices)
@@ -269,7 +269,7 @@ def init_forward_metadata_out_graph(self, forward_batch, in_capture=False):
     """Drop-in for DeepseekSparseAttnMultiStepBackend.init_forward_metadata_out_graph: all draft backends at once."""
     backends = self.attn_backends[: self.speculative_num_steps - 1]
     bs = forward_batch.batch_size
-    if in_capture or bs == 0 or not 1 <= len(backends) <= MAX_BACKENDS:
+    if in_capture or not 1 <= len(backends) <= MAX_BACKENDS:
         return NotImplemented
     if any(backend.dsa_index_kpool > 1 or bs not in backend.decode_cuda_graph_metadata for backend in backends):
         return NotImplemented

@@ -69,17 +69,43 @@ def test_no_backends_or_too_many(engine, steps):
     assert replay(multi_step(case, steps), case, *case.inputs(1)) is NotImplemented
 
 
-def test_what_is_not_built_is_left_alone(engine):
+def test_a_capture_is_left_alone(engine):
     case = Case(engine, "decode")
-    seq_lens, pool = case.inputs(1)
-    assert replay(multi_step(case), case, seq_lens, pool, in_capture=True) is NotImplemented
-    pooled = multi_step(case)
-    pooled.attn_backends[1].dsa_index_kpool = 4
-    assert replay(pooled, case, seq_lens, pool) is NotImplemented
+    assert replay(multi_step(case), case, *case.inputs(1), in_capture=True) is NotImplemented
+    assert case.is_untouched()
+
+
+def test_pools_are_left_alone(engine):
+    case = Case(engine, "decode", kpool=4)
+    assert replay(multi_step(case), case, *case.inputs(1)) is NotImplemented
+    assert case.is_untouched()
+
+
+def without_its_buffers(backend, batch):
+    del backend.decode_cuda_graph_metadata[batch]
+
+
+def with_another_topk(backend, batch):
+    backend.dsa_index_topk = 4
+
+
+def with_another_table(backend, batch):
+    backend.req_to_token = backend.req_to_token.clone()
+
+
+def with_a_narrow_table(backend, batch):
+    metadata = backend.decode_cuda_graph_metadata[batch]
+    object.__setattr__(metadata, "page_table_1", metadata.page_table_1[:, :128])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [without_its_buffers, with_another_topk, with_another_table, with_a_narrow_table],
+    ids=lambda f: f.__name__,
+)
+def test_backends_that_differ_are_left_alone(engine, change):
+    case = Case(engine, "decode")
     unlike = multi_step(case)
-    unlike.attn_backends[1].dsa_index_topk = 4
-    assert replay(unlike, case, seq_lens, pool) is NotImplemented
-    unknown = multi_step(case)
-    del unknown.attn_backends[2].decode_cuda_graph_metadata[case.batch]
-    assert replay(unknown, case, seq_lens, pool) is NotImplemented
+    change(unlike.attn_backends[1], case.batch)
+    assert replay(unlike, case, *case.inputs(1)) is NotImplemented
     assert case.is_untouched()

@@ -15,6 +15,14 @@ def test_each_rule_is_told_from_the_others(engine, variant):
     assert probe.schedule_variant(engine.schedule, 6, schedule, STEP) is None
 
 
+@pytest.mark.parametrize("odd", [range(200), range(1000, 20_000), range(200_000, 400_000)])
+def test_a_rule_that_fails_for_some_lengths_is_unknown(engine, odd):
+    def schedule(lengths, block_kv, num_sms):
+        return engine.schedule(lengths, block_kv, num_sms) + int(int(lengths.max()) in odd)
+
+    assert probe.schedule_variant(schedule, 7, torch.zeros(8, 2, dtype=torch.int32), STEP) is None
+
+
 @pytest.mark.parametrize("num_tokens", [31, 40, 64, 100, 200, 300, 512])
 @pytest.mark.parametrize("arch", ["hopper", "blackwell"])
 def test_each_plan_is_told_from_the_other(engine, arch, num_tokens):

@@ -62,7 +62,9 @@ def test_a_table_of_its_own_for_pages_of_one_token(engine):
     assert apply(backend, case, *case.inputs(0)) is NotImplemented
 
 
-def test_decode_lengths_that_are_there_twice(engine):
+@pytest.mark.parametrize("is_cuda", [True, False], ids=["cuda", "hip"])
+def test_decode_lengths_that_are_there_twice(engine, is_cuda):
+    engine.is_cuda, engine.module._is_hip = is_cuda, not is_cuda
     case = Case(engine, "decode")
     backend = case.backend()
     metadata = backend.decode_cuda_graph_metadata[case.batch]
@@ -74,7 +76,7 @@ def test_other_calls_are_left_alone(engine):
     case = Case(engine, "decode")
     backend = case.backend()
     seq_lens, pool = case.inputs(0)
-    for changed in ({"bs": 7}, {"bs": 0}, {"forward_mode": ForwardMode.EXTEND}):
+    for changed in ({"bs": 7}, {"forward_mode": ForwardMode.EXTEND}):
         assert apply(backend, case, seq_lens, pool, **changed) is NotImplemented
     assert case.is_untouched()
     assert apply(backend, case, seq_lens, pool, forward_mode=ForwardMode.IDLE) is None

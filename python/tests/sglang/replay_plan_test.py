@@ -35,21 +35,56 @@ def test_one_launch_and_no_comparison_after_the_first(engine, case, made):
     assert len(made) == 1
 
 
-def test_other_inputs_are_bound_anew(engine, case, made):
+def elsewhere(tensor):
+    return tensor.clone()
+
+
+def in_columns(tensor):
+    return torch.stack((tensor, tensor + 1), dim=1)[:, 0]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["seq_lens", "req_pool_indices"])
+@pytest.mark.parametrize("moved", [elsewhere, in_columns])
+def test_other_inputs_are_bound_anew(engine, case, made, which, moved):
     backend = case.backend()
-    kept = [replay_and_check(case, backend, seed) for seed in (1, 2, 3)]
+    inputs = list(replay_and_check(case, backend, 1))
     compared = engine.num_plans, engine.num_schedules
-    made.clear()
+    inputs[which] = moved(inputs[which])
+    inputs[which][0] = [400, 4][which]
+    case.seq_lens, case.pool = (each[: case.batch].numpy() for each in inputs)
     case.poison()
-    seq_lens, pool = kept[1]
-    case.seq_lens, case.pool = seq_lens[:3].numpy(), pool[:3].numpy()
-    apply(backend, case, seq_lens, pool)
-    case.check()
-    strided = torch.stack((seq_lens + 1, seq_lens), dim=1)[:, 1]
-    apply(backend, case, strided, pool)
+    apply(backend, case, *inputs)
     case.check()
     assert len(made) == 2
     assert (engine.num_plans, engine.num_schedules) == compared
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["seq_lens", "req_pool_indices"])
+@pytest.mark.parametrize("change", ["stride", "dtype"])
+def test_other_inputs_at_the_same_address_are_bound_anew(case, which, change):
+    backend = case.backend()
+    memory = [torch.zeros(4 * case.batch, dtype=torch.int64) for _ in range(2)]
+    for each in ("as before", change):
+        inputs = [memory[0][: case.batch], memory[1][: case.batch]]
+        if each == "stride":
+            inputs[which] = memory[which][::2][: case.batch]
+        if each == "dtype":
+            inputs[which] = memory[which].view(torch.int32)[: case.batch]
+        for to, values in zip(inputs, ([300, 70, 8], [2, 0, 4]), strict=True):
+            to.copy_(torch.tensor(values))
+        case.seq_lens, case.pool = (values.numpy() for values in inputs)
+        case.poison()
+        apply(backend, case, *inputs)
+        case.check()
+
+
+def test_another_width_is_not_replayed_by_the_plan_of_the_first(case):
+    backend = case.backend()
+    replay_and_check(case, backend, 1)
+    case.poison()
+    backend.speculative_num_draft_tokens = 2
+    assert apply(backend, case, *case.inputs(1)) is NotImplemented
+    assert case.is_untouched()
 
 
 @pytest.mark.parametrize("name", ["cache_seqlens_int32", "page_table_1", "topk_v2_plan"])

@@ -66,19 +66,21 @@ def test_tokens_above_the_threshold_are_in_the_topk_plan(engine):
     ]
 
 
-def test_pools_with_fusion_are_updated_by_the_backend(engine):
-    case = Case(engine, "draft_extend", kpool=4)
+@pytest.mark.parametrize("mode", MODES)
+def test_pools_with_fusion_are_updated_by_the_backend(engine, mode):
+    case = Case(engine, mode, kpool=4)
     backend = case.backend()
     accepted = torch.arange(9)
     seq_lens, pool = case.inputs(4)
     assert apply(backend, case, seq_lens, pool, spec_info=SimpleNamespace(num_accept_tokens=accepted)) is None
     case.check()
-    ((metadata, lengths, rows, mode), keywords) = backend.kpool_updates.pop()
+    ((metadata, lengths, rows, forward_mode), keywords) = backend.kpool_updates.pop()
     assert metadata is backend.forward_metadata
     assert lengths.tolist() == seq_lens[:3].tolist()
     assert rows.tolist() == pool[:3].tolist()
-    assert mode is MODES["draft_extend"]
-    assert keywords["effective_n_per_batch"].tolist() == [0, 1, 2]
+    assert forward_mode is MODES[mode]
+    accepted = keywords["effective_n_per_batch"]
+    assert accepted is None if mode != "draft_extend" else accepted.tolist() == [0, 1, 2]
     assert backend.kpool_updates == []
 
 
