@@ -93,7 +93,8 @@ class Engine:
         self.num_plans = self.num_schedules = 0
         module = sglang.module(BACKEND)
         module.is_cuda, module._is_hip = (lambda: self.is_cuda), False
-        module.resolve_num_sms = lambda: NUM_SMS
+        self.num_sms = NUM_SMS
+        module.resolve_num_sms = lambda: self.num_sms
         module.resolve_paged_mqa_logits_metadata_fn = lambda: self.schedule
         sglang.module(TOPK_MODULE).plan_topk_v2 = self.plan
         self.is_cuda = True
@@ -127,10 +128,10 @@ class Case:
         self.width = 1 if mode == "decode" else width
         self.tokens = batch * self.width
         self.page_size, self.is_wide = page_size, is_wide or page_size == 1
-        self.device = changed.pop("device", "cpu")
+        self.device, self.context = changed.pop("device", "cpu"), changed.pop("context", CONTEXT)
         self.topk, self.kpool = changed.pop("topk", 100), changed.pop("kpool", 1)
         self.bases = []  # {name: the buffer and the cells around it} of each backend
-        self.table = torch.randint(0, 1 << 30, (batch + 2, CONTEXT), dtype=torch.int32).to(self.device)
+        self.table = torch.randint(0, 1 << 30, (batch + 2, self.context), dtype=torch.int32).to(self.device)
         self.changed = changed
 
     def backend(self, base_class=object):
@@ -162,8 +163,8 @@ class Case:
 
         lengths = kept("cache_seqlens_int32", self.batch)
         expanded = lengths if self.mode == "decode" else kept("dsa_seqlens_expanded", self.tokens)
-        table = kept("page_table_1", self.tokens, CONTEXT) if self.is_wide else None
-        pages = CONTEXT // self.page_size
+        table = kept("page_table_1", self.tokens, self.context) if self.is_wide else None
+        pages = self.context // self.page_size
         context_lengths = expanded.view(-1, 1)
         if self.by_request:
             context_lengths = kept("paged_mqa_ctx_lens_2d", self.batch, self.width, spare=[SLACK, 0])
@@ -181,7 +182,9 @@ class Case:
             metadata = replace(
                 metadata,
                 paged_mqa_ctx_lens_2d=context_lengths,
-                paged_mqa_schedule_metadata=kept("paged_mqa_schedule_metadata", NUM_SMS + 1, 2, spare=[SLACK, 0]),
+                paged_mqa_schedule_metadata=kept(
+                    "paged_mqa_schedule_metadata", self.engine.num_sms + 1, 2, spare=[SLACK, 0]
+                ),
                 topk_v2_plan=kept("topk_v2_plan", self.tokens + 1, 2, spare=[SLACK, 0]),
             )
         self.bases.append(bases)
@@ -190,7 +193,7 @@ class Case:
     def inputs(self, seed, dtype=torch.int64):
         """New lengths and rows of the table, in buffers that go on beyond the batch."""
         rng = np.random.default_rng(seed)
-        self.seq_lens = rng.choice([0, 1, 127, 128, 129, 300, CONTEXT - 8], self.batch) + self.width
+        self.seq_lens = rng.choice([0, 1, 127, 128, 129, 300, self.context - 8], self.batch) + self.width
         self.pool = rng.permutation(self.batch + 2)[: self.batch]
         if seed % 3 == 0:
             self.seq_lens[0] = 1  # with draft_extend fewer keys than tokens
@@ -206,14 +209,16 @@ class Case:
             "dsa_cache_seqlens_int32": lengths["nsa_cache_seqlens"],
             "dsa_cu_seqlens_k": lengths["nsa_cu_seqlens_k"],
             "dsa_seqlens_expanded": lengths["seqlens_expanded"],
-            "page_table_1": step.page_table_1(self.pool, table, CONTEXT, "live_128"),
+            "page_table_1": step.page_table_1(self.pool, table, self.context, "live_128"),
         }
         if self.page_size > 1:
-            values["real_page_table"] = step.real_page_table(self.pool, table, CONTEXT, "live_128", self.page_size)
+            values["real_page_table"] = step.real_page_table(self.pool, table, self.context, "live_128", self.page_size)
         if self.engine.is_cuda:
             of_kernel, next_n = (step.kv, self.width) if self.by_request else (step.visible, 1)
             values["paged_mqa_ctx_lens_2d"] = step.context_lengths(self.width)
-            values["paged_mqa_schedule_metadata"] = mqa_schedule(self.engine.variant, of_kernel, next_n, NUM_SMS)
+            values["paged_mqa_schedule_metadata"] = mqa_schedule(
+                self.engine.variant, of_kernel, next_n, self.engine.num_sms
+            )
             plan = topk_plan(step.visible, self.engine.arch, self.engine.clusters)
             values["topk_v2_plan"] = np.empty((0, 2)) if plan is None else plan
         return values
