@@ -1,17 +1,18 @@
 """Host time of calls from Python: ./dev exec python3 bench/python_calls.py [--library torch|numpy] [--device cuda:0]
 
 A verify step of 4 requests with 4 tokens, 3 inputs and 9 outputs. What a call costs beyond the C function is its time
-minus that of bench_cpu's or bench_gpu's enqueue benchmark. The best of several rounds is printed, the interpreter's own
-call taken off.
+minus that of bench_cpu's or bench_gpu's enqueue benchmark. The calls take turns, some hundred at a time; the least and
+the median of the rounds are printed, the interpreter's own call taken off.
 """
 
 import argparse
 import importlib
+import statistics
 import timeit
 
 import nsameta
 
-NUM_REQUESTS, WIDTH, CONTEXT, ROUNDS = 4, 4, 512, 7
+NUM_REQUESTS, WIDTH, CONTEXT, CALLS_OF_A_ROUND = 4, 4, 512, 500
 
 
 def make_step(library, device):
@@ -40,15 +41,21 @@ def make_step(library, device):
     return inputs, out
 
 
-def nanoseconds(function, num_calls):
-    return min(timeit.repeat(function, number=num_calls, repeat=ROUNDS)) / num_calls * 1e9
+def measure(calls, num_rounds, synchronize):
+    """{name: ns of a call in each round}"""
+    times = {name: [] for name in calls}
+    for _ in range(num_rounds):
+        for name, call in calls.items():
+            times[name].append(timeit.timeit(call, number=CALLS_OF_A_ROUND) / CALLS_OF_A_ROUND * 1e9)
+            synchronize()
+    return times
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", choices=("torch", "numpy"), default="torch")
     parser.add_argument("--device", help="of torch; default: cuda:0 where there is one")
-    parser.add_argument("--calls", type=int, default=50000)
+    parser.add_argument("--calls", type=int, default=50000, help="of each function (%(default)s)")
     options = parser.parse_args()
     inputs, out = make_step(options.library, options.device)
     seq_lens, pool, table = inputs.values()
@@ -75,11 +82,12 @@ def main():
         "plan.check_tensors, 12 tensors": plan.check_tensors,
         "Plan(...), 12 tensors": lambda: nsameta.Plan(**step),
     }
-    print(f"{plan.context!r}, {options.library}")
-    of_interpreter = nanoseconds(lambda: None, options.calls)
-    for name, call in calls.items():
-        print(f"{nanoseconds(call, options.calls) - of_interpreter:8.0f} ns  {name}")
-        plan.context.synchronize()
+    num_rounds = max(options.calls // CALLS_OF_A_ROUND, 1)
+    times = measure({**calls, "interpreter": lambda: None}, num_rounds, plan.context.synchronize)
+    of_interpreter = min(times.pop("interpreter"))
+    print(f"{plan.context!r}, {options.library}, {num_rounds} rounds\n   least    median")
+    for name, rounds in times.items():
+        print(f"{min(rounds) - of_interpreter:8.0f} {statistics.median(rounds) - of_interpreter:9.0f} ns  {name}")
 
 
 if __name__ == "__main__":

@@ -32,9 +32,12 @@ PyObject* call(const operation& of, const char* positional, PyObject* const* val
 
 // The names of outputs that the caller wants allocated; NULL: none. Such calls go through nsameta._allocate.
 PyObject* outputs_wanted(PyObject* const* values, Py_ssize_t num_positional, PyObject* names) {
+  static PyObject* const interned = PyUnicode_InternFromString("outputs");
   const Py_ssize_t num_names = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
   for (Py_ssize_t i = 0; i < num_names; ++i) {
-    if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "outputs") != 0) continue;
+    PyObject* name = PyTuple_GET_ITEM(names, i);
+    // Mostly the address tells; not of a string that was put together at run time.
+    if (name != interned && (PyUnicode_CHECK_INTERNED(name) != 0 || PyUnicode_Compare(name, interned) != 0)) continue;
     PyObject* outputs = values[num_positional + i];
     return outputs == Py_None ? nullptr : outputs;
   }

@@ -1,5 +1,6 @@
 """The libraries of tensors that are here: how each makes a tensor, and how numpy reads it."""
 
+import nsameta
 import numpy as np
 
 try:
@@ -7,9 +8,15 @@ try:
 except ImportError:
     torch = None
 
+try:
+    import cupy
+except ImportError:
+    cupy = None
+
 
 class NumpyTensors:
     name = "numpy"
+    is_on_host = True
 
     @staticmethod
     def make(values, dtype=np.int32):
@@ -22,6 +29,7 @@ class NumpyTensors:
 
 class TorchTensors:
     name = "torch"
+    is_on_host = True
 
     @staticmethod
     def make(values, dtype=np.int32):
@@ -53,6 +61,7 @@ class CapsuleOnly:
 
 class CapsuleTensors:
     name = "capsule"
+    is_on_host = True
 
     @staticmethod
     def make(values, dtype=np.int32):
@@ -63,4 +72,33 @@ class CapsuleTensors:
         return tensor.array
 
 
+class TorchCudaTensors:
+    name = "torch_cuda"
+    is_on_host = False
+
+    @staticmethod
+    def make(values, dtype=np.int32):
+        return torch.from_numpy(np.array(values, dtype)).cuda()
+
+    @staticmethod
+    def read(tensor):
+        return tensor.cpu().numpy()
+
+
+class CupyTensors:
+    name = "cupy"
+    is_on_host = False
+
+    @staticmethod
+    def make(values, dtype=np.int32):
+        return cupy.array(np.array(values, dtype))
+
+    @staticmethod
+    def read(tensor):
+        return cupy.asnumpy(tensor)
+
+
+has_cuda = any(backend["name"] == "cuda" and backend["usable"] for backend in nsameta.backends())
+has_cuda_torch = has_cuda and torch is not None and torch.cuda.is_available()
 LIBRARIES = [NumpyTensors, CapsuleTensors, *([TorchTensors] if torch else [])]
+LIBRARIES += [*([TorchCudaTensors] if has_cuda_torch else []), *([CupyTensors] if has_cuda and cupy else [])]

@@ -90,7 +90,7 @@ def test_a_plan_does_what_a_call_does_for_as_many_requests(data, step, library):
     assert_hold(fresh, step, batch)
 
 
-@given(step=drawn_steps(), library=st.sampled_from(SLICED))
+@given(step=drawn_steps(), library=st.sampled_from([library for library in SLICED if library.is_on_host]))
 def test_allocated_outputs_hold_the_same(step, library):
     call = inputs(library, step)
     for bound in ("num_tokens_bound", "max_kv_bound"):

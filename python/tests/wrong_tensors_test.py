@@ -144,7 +144,10 @@ def wrong_tensors(library, tensor):
     if not tensor.may_be_strided:
         yield "strided", library.make(np.repeat(values, 2, axis=-1))[..., ::2]
     yield "a list", values.tolist()
-    yield "no memory of the host", lender.CapsuleTensor(values.copy())
+    if library.is_on_host:
+        yield "no memory of the host", lender.CapsuleTensor(values.copy())
+    else:
+        yield "memory of the host", values.copy()
     yield "memory of a device that nsameta does not know", lender.CapsuleTensor(values.copy(), (lender.METAL, 0))
     if library.name == "numpy":
         if tensor.is_output:
@@ -176,13 +179,14 @@ def test_the_tensors_are_right_as_they_are(kind, library):
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in CALLS for name in CALLS[kind][1]])
 def test_a_wrong_tensor_is_named_and_nothing_is_written(kind, name, library):
     operation, tensors, arguments = CALLS[kind]
+    context = nsameta.Context("cpu" if library.is_on_host else "cuda")
     named = name.removesuffix("source")  # a destination is at fault where the two differ
     for wrong, tensor in wrong_tensors(library, tensors[name]):
         made = {each: library.make(right.values) for each, right in tensors.items() if each != name}
         call, before = arguments({**made, name: tensor}), printed(tensor)
         for refuses in (getattr(nsameta, operation), functools.partial(nsameta.Plan, operation)):
             with pytest.raises((TypeError, ValueError), match=re.escape(named)):
-                refuses(**call, context=nsameta.Context("cpu"))
+                refuses(**call, context=context)
                 pytest.fail(f"{name}: {wrong} was taken")
         for each, right in made.items():
             np.testing.assert_array_equal(library.read(right), tensors[each].values, err_msg=f"{name}: {wrong}")

@@ -4,6 +4,9 @@ They write what the originals write, element for element, and leave alone what t
 device that nsameta serves. `fused_dsa_*` fill buffers that outlive the step (those of a CUDA graph) in one launch.
 """
 
+import inspect
+import types
+
 import torch
 
 import nsameta
@@ -19,6 +22,18 @@ __all__ = [
     "fused_metadata_copy_cuda",
     "seqlens_expand_triton",
 ]
+
+
+def _without_kpool(function):
+    """The function for models without pools: the same code, with one parameter less in its signature."""
+    twin = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__.removesuffix("_kpool"), function.__defaults__
+    )
+    signature = inspect.signature(function)
+    twin.__signature__ = signature.replace(parameters=list(signature.parameters.values())[:-1])
+    twin.__doc__ = function.__doc__
+    twin.__module__ = function.__module__
+    return twin
 
 
 def fused_dsa_decode_metadata_kpool(
@@ -59,37 +74,7 @@ def fused_dsa_decode_metadata_kpool(
     )
 
 
-def fused_dsa_decode_metadata(
-    seq_lens,
-    req_pool_indices,
-    req_to_token,
-    cache_seqlens,
-    cu_seqlens_k,
-    page_table_1,
-    dsa_cache_seqlens,
-    dsa_cu_seqlens_k,
-    real_page_table,
-    bs,
-    max_len,
-    dsa_index_topk,
-    physical_page_size,
-) -> None:
-    """fused_dsa_decode_metadata_kpool without pools."""
-    fused_dsa_decode_metadata_kpool(
-        seq_lens,
-        req_pool_indices,
-        req_to_token,
-        cache_seqlens,
-        cu_seqlens_k,
-        page_table_1,
-        dsa_cache_seqlens,
-        dsa_cu_seqlens_k,
-        real_page_table,
-        bs,
-        max_len,
-        dsa_index_topk,
-        physical_page_size,
-    )
+fused_dsa_decode_metadata = _without_kpool(fused_dsa_decode_metadata_kpool)
 
 
 def fused_dsa_target_verify_metadata_kpool(
@@ -136,43 +121,7 @@ def fused_dsa_target_verify_metadata_kpool(
     )
 
 
-def fused_dsa_target_verify_metadata(
-    seq_lens,
-    req_pool_indices,
-    req_to_token,
-    cache_seqlens,
-    cu_seqlens_k,
-    page_table_1,
-    seqlens_expanded,
-    dsa_cache_seqlens,
-    dsa_cu_seqlens_k,
-    real_page_table,
-    bs,
-    max_seqlen_k,
-    dsa_index_topk,
-    physical_page_size,
-    next_n,
-    paged_mqa_ctx_lens_2d=None,
-) -> None:
-    """fused_dsa_target_verify_metadata_kpool without pools."""
-    fused_dsa_target_verify_metadata_kpool(
-        seq_lens,
-        req_pool_indices,
-        req_to_token,
-        cache_seqlens,
-        cu_seqlens_k,
-        page_table_1,
-        seqlens_expanded,
-        dsa_cache_seqlens,
-        dsa_cu_seqlens_k,
-        real_page_table,
-        bs,
-        max_seqlen_k,
-        dsa_index_topk,
-        physical_page_size,
-        next_n,
-        paged_mqa_ctx_lens_2d,
-    )
+fused_dsa_target_verify_metadata = _without_kpool(fused_dsa_target_verify_metadata_kpool)
 
 
 def fused_dsa_draft_extend_metadata_kpool(
@@ -232,49 +181,7 @@ def fused_dsa_draft_extend_metadata_kpool(
     )
 
 
-def fused_dsa_draft_extend_metadata(
-    seq_lens,
-    extend_seq_lens,
-    req_pool_indices,
-    req_to_token,
-    cache_seqlens,
-    cu_seqlens_k,
-    page_table_1,
-    seqlens_expanded,
-    dsa_cache_seqlens,
-    dsa_cu_seqlens_k,
-    real_page_table,
-    bs,
-    total_len,
-    max_seqlen_k,
-    dsa_index_topk,
-    physical_page_size,
-    max_extend_len,
-    max_total_len,
-    static_extend_len=False,
-) -> None:
-    """fused_dsa_draft_extend_metadata_kpool without pools."""
-    fused_dsa_draft_extend_metadata_kpool(
-        seq_lens,
-        extend_seq_lens,
-        req_pool_indices,
-        req_to_token,
-        cache_seqlens,
-        cu_seqlens_k,
-        page_table_1,
-        seqlens_expanded,
-        dsa_cache_seqlens,
-        dsa_cu_seqlens_k,
-        real_page_table,
-        bs,
-        total_len,
-        max_seqlen_k,
-        dsa_index_topk,
-        physical_page_size,
-        max_extend_len,
-        max_total_len,
-        static_extend_len,
-    )
+fused_dsa_draft_extend_metadata = _without_kpool(fused_dsa_draft_extend_metadata_kpool)
 
 
 def seqlens_expand_triton(extend_seq_lens, seq_lens, total_len, max_q_len):

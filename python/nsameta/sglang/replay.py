@@ -52,6 +52,7 @@ class ReplayMetadata:
             if _common(backend, metadata) != _common(first, metadatas[0]):
                 raise Unsupported("the backends differ")
         self.num_tokens = bs * width
+        self._added = width if mode == "target_verify" else 0
         self._arguments = {
             "mode": mode,
             "batch": bs,
@@ -69,11 +70,11 @@ class ReplayMetadata:
         self._arguments["out"], *self._arguments["more_outputs"] = sets
         self._bind(seq_lens, req_pool_indices)
 
-    def run(self, seq_lens, req_pool_indices):
-        """Fills the buffers for the first `bs` requests of the inputs."""
+    def run(self, seq_lens, req_pool_indices, seq_lens_cpu=None):
+        """Fills the buffers for the first `bs` requests of the inputs. Lengths that the host knows size the launch."""
         if self._inputs != _inputs(seq_lens, req_pool_indices):
             self._bind(seq_lens, req_pool_indices)
-        self._plan.run()
+        self._plan.run(-1, -1, -1 if seq_lens_cpu is None else int(seq_lens_cpu.max()) + self._added)
 
     def _bind(self, seq_lens, req_pool_indices):
         self._plan = nsameta.Plan(seq_lens=seq_lens, req_pool_indices=req_pool_indices, **self._arguments)
@@ -178,9 +179,8 @@ def _inputs(seq_lens, req_pool_indices):
     )
 
 
-_known = (
-    weakref.WeakKeyDictionary()
-)  # SGLang's object: {(bs, mode): (what it was made for, its ReplayMetadata or None)}
+# SGLang's object: {(bs, mode): (what it was made for, its ReplayMetadata or None)}
+_known = weakref.WeakKeyDictionary()
 
 
 def _replay(owner, backends, bs, mode, seq_lens, req_pool_indices):
@@ -209,11 +209,11 @@ def _replay(owner, backends, bs, mode, seq_lens, req_pool_indices):
     return made
 
 
-def _fill(replay, backends, bs, seq_lens, req_pool_indices):
+def _fill(replay, backends, bs, *inputs):
     """The launch, and what SGLang does beside it: its choice of a prefill, FlashMLA's schedule, what is current."""
     for backend in backends:
         backend.set_dsa_prefill_impl(forward_batch=None)
-    replay.run(seq_lens, req_pool_indices)
+    replay.run(*inputs)
     metadatas = [backend.decode_cuda_graph_metadata[bs] for backend in backends]
     if backends[0].dsa_decode_impl == "flashmla_kv":
         fresh = backends[0]._compute_flashmla_metadata(
@@ -252,7 +252,7 @@ def apply_cuda_graph_metadata(
     replay = _replay(self, backends, bs, mode, seq_lens, req_pool_indices)
     if replay is None:
         return NotImplemented
-    _fill(replay, backends, bs, seq_lens, req_pool_indices)
+    _fill(replay, backends, bs, seq_lens, req_pool_indices, seq_lens_cpu)
     if self.dsa_index_kpool > 1:
         accepted = getattr(spec_info, "num_accept_tokens", None) if mode == "draft_extend" else None
         self._update_kpool_metadata_replay(
@@ -277,5 +277,5 @@ def init_forward_metadata_out_graph(self, forward_batch, in_capture=False):
     replay = _replay(self, backends, bs, "decode", seq_lens, req_pool_indices)
     if replay is None:
         return NotImplemented
-    _fill(replay, backends, bs, seq_lens, req_pool_indices)
+    _fill(replay, backends, bs, seq_lens, req_pool_indices, forward_batch.seq_lens_cpu)
     return None

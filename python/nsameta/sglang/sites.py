@@ -66,6 +66,12 @@ SITES = (
     ),
     Site(
         _BACKEND,
+        "DeepseekSparseAttnBackend.init_forward_metadata",
+        f"{_OURS}.extend.init_forward_metadata",
+        "replay",
+    ),
+    Site(
+        _BACKEND,
         "DeepseekSparseAttnMultiStepBackend.init_forward_metadata_out_graph",
         f"{_OURS}.replay.init_forward_metadata_out_graph",
         "replay",

@@ -15,9 +15,10 @@ PAGE_SIZES = [1, 16, 64]
 class Case:
     """A random step of one mode with its buffers, called as SGLang calls it."""
 
-    def __init__(self, mode, seed, batch=None, widths=None):
+    def __init__(self, mode, seed, batch=None, widths=None, device="cpu"):
         self.rng = rng = np.random.default_rng(seed)
         self.mode = mode
+        self.device = device
         self.batch = int(rng.integers(1, 9)) if batch is None else batch
         self.next_n = 1 if mode == "decode" else int(rng.integers(1, 5))
         self.static = bool(rng.integers(2))
@@ -27,6 +28,12 @@ class Case:
         self.max_len = int(rng.integers(1, CONTEXT // 64 + 1)) * 64
         self.is_wide = self.page_size == 1 or bool(rng.integers(2))
         self.dtype = rng.choice([torch.int32, torch.int64])
+        self.has_context_lengths = mode == "target_verify" and bool(rng.integers(2))
+        self.draw_values(widths)
+
+    def draw_values(self, widths=None):
+        """Another step of the same shape, for the functions that are compiled for each shape."""
+        rng = self.rng
         self.widths = self._widths() if widths is None else widths
         self.seq_lens = rng.choice([0, 1, 127, 128, 129, 300, CONTEXT - 4], self.batch)
         self.pool = rng.permutation(self.batch + 2)[: self.batch]
@@ -40,7 +47,7 @@ class Case:
 
     def _buffers(self):
         def kept(*shape):
-            return torch.full(shape, KEPT, dtype=torch.int32)
+            return torch.full(shape, KEPT, dtype=torch.int32, device=self.device)
 
         tokens = self.batch * self.next_n
         rows = tokens + SLACK
@@ -56,7 +63,6 @@ class Case:
         out["real_page_table"] = pages if self.page_size > 1 else out["page_table_1"]
         if self.mode != "decode":
             out["seqlens_expanded"] = kept(tokens + SLACK)
-        self.has_context_lengths = self.mode == "target_verify" and bool(self.rng.integers(2))
         if self.has_context_lengths:
             out["paged_mqa_ctx_lens_2d"] = kept(self.batch, self.next_n)
         return out
@@ -66,7 +72,7 @@ class Case:
             **self.out,
             "seq_lens": self.padded(self.seq_lens),
             "req_pool_indices": self.padded(self.pool),
-            "req_to_token": torch.from_numpy(self.table),
+            "req_to_token": torch.from_numpy(self.table).to(self.device),
             "bs": self.batch,
             "dsa_index_topk": self.topk,
             "physical_page_size": self.page_size,
@@ -89,7 +95,7 @@ class Case:
 
     def padded(self, values):
         """An input that goes on beyond the batch, as the buffers of a graph do."""
-        return torch.tensor([*values, *[1] * SLACK], dtype=self.dtype)
+        return torch.tensor([*values, *[1] * SLACK], dtype=self.dtype, device=self.device)
 
     def expected(self):
         step = Step(self.mode, self.seq_lens, self.widths, self.topk, max(self.kpool, 1))
@@ -117,7 +123,7 @@ class Case:
             expected = np.full(self.out[name].shape, KEPT, np.int32)
             value = np.array(value, np.int32)
             expected[tuple(slice(size) for size in value.shape)] = value
-            np.testing.assert_array_equal(self.out[name].numpy(), expected, err_msg=name)
+            np.testing.assert_array_equal(self.out[name].cpu().numpy(), expected, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(60))

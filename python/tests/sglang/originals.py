@@ -46,6 +46,7 @@ REPLAY_ORIGINALS = {
         "self, bs, req_pool_indices, seq_lens, seq_lens_cpu, forward_mode, spec_info, out_cache_loc=None, "
         "actual_forward_mode=None"
     ),
+    f"{BACKEND}.DeepseekSparseAttnBackend.init_forward_metadata": "self, forward_batch",
     f"{BACKEND}.DeepseekSparseAttnMultiStepBackend.init_forward_metadata_out_graph": (
         "self, forward_batch, in_capture=False"
     ),

@@ -3,15 +3,17 @@
 import logging
 from types import SimpleNamespace
 
+import fake_backend_extend
 import pytest
 from fake_backend import MODES, Case
+from fake_backend_extend import extend_batch
 from fake_sglang import add_registry
 from nsameta.sglang import install, status, uninstall
 from nsameta.sglang.plugin import register
 from originals import BACKEND, ORIGINALS, REPLAY_ORIGINALS
 
 BOTH = [*ORIGINALS, *REPLAY_ORIGINALS]
-APPLY, MULTI_STEP = REPLAY_ORIGINALS
+APPLY, EXTEND, MULTI_STEP = REPLAY_ORIGINALS
 
 pytestmark = pytest.mark.usefixtures("gpu")
 
@@ -56,11 +58,25 @@ def test_the_method_for_several_backends_is_answered(sglang, engine):
     multi_step = sglang.module(BACKEND).DeepseekSparseAttnMultiStepBackend()
     multi_step.attn_backends, multi_step.speculative_num_steps = [case.backend() for _ in range(3)], 4
     seq_lens, pool = case.inputs(1)
-    batch = SimpleNamespace(batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool)
+    batch = SimpleNamespace(batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool, seq_lens_cpu=None)
     assert multi_step.init_forward_metadata_out_graph(batch) is None
     case.check()
     assert multi_step.init_forward_metadata_out_graph(batch, in_capture=True) == "original"
     assert counts(MULTI_STEP) == (1, 1, 0)
+
+
+def test_the_method_for_an_extend_is_answered(sglang):
+    install(level="replay")
+    module = sglang.module(BACKEND)
+    for name in ("DSAMetadata", "TopkTransformMethod", "can_dsa_prefill_cp_interleave", "pad_dsa_cache_seqlens"):
+        setattr(module, name, getattr(fake_backend_extend, name))
+    method = module.DeepseekSparseAttnBackend.init_forward_metadata
+    extending = type("Extending", (fake_backend_extend.Backend,), {"__module__": BACKEND, "method": method})
+    backend = extending(topk=64, is_ragged=True, device="cpu")
+    assert backend.method(extend_batch([2, 3], [0, 5], "cpu")) is None
+    assert backend.forward_metadata.dsa_seqlens_expanded.tolist() == [1, 2, 6, 7, 8]
+    assert counts(EXTEND) == (1, 0, 0)
+    assert sglang.calls[EXTEND] == 0
 
 
 def test_a_failure_goes_to_the_original_once(sglang, engine, caplog):

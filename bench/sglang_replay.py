@@ -1,0 +1,116 @@
+"""Host time of preparing a replay in SGLang's way and by nsameta.sglang's level "replay", on a CUDA GPU:
+
+PYTHONPATH=... ./dev exec python3 bench/sglang_replay.py [--json FILE]
+
+where PYTHONPATH leads to a package `sglang` with its kernels, and to DeepGEMM. SGLang's side is the launches of its
+method alone: the fused kernel, DeepGEMM's schedule, and the copies of the schedule and of the context lengths; its
+top-k plan and the method's own Python are left out. Ours is the stand-in as the hook calls it, on the made-up backend of
+its tests, with the top-k plan; and the run of a plan. Each call is timed by itself on an idle stream, in turn.
+"""
+
+import argparse
+import json
+import sys
+import types
+from pathlib import Path
+
+import deep_gemm
+import nsameta
+import torch
+
+sys.path[:0] = [str(Path(__file__).parent.parent / "python" / "tests" / folder) for folder in ("sglang", ".")]
+from fake_backend import Case, Engine
+from nsameta.sglang import replay
+from replaying import apply
+from sglang.kernels.ops.attention.dsa import metadata as kernels
+from sglang_calls import measure
+
+NEXT_N, CONTEXT, TOPK, PAGE = 4, 4096, 2048, 64
+BATCHES = (1, 32, 256)
+
+
+class Modules:
+    """The modules that the stand-in looks up."""
+
+    @staticmethod
+    def module(name):
+        return sys.modules.setdefault(name, types.ModuleType(name))
+
+
+def sglang_call(case, backend, seq_lens, pool):
+    metadata = backend.decode_cuda_graph_metadata[case.batch]
+    arguments = {
+        "seq_lens": seq_lens,
+        "req_pool_indices": pool,
+        "req_to_token": case.table,
+        "cache_seqlens": metadata.cache_seqlens_int32,
+        "cu_seqlens_k": metadata.cu_seqlens_k,
+        "page_table_1": metadata.page_table_1,
+        "dsa_cache_seqlens": metadata.dsa_cache_seqlens_int32,
+        "dsa_cu_seqlens_k": metadata.dsa_cu_seqlens_k,
+        "real_page_table": metadata.real_page_table,
+        "bs": case.batch,
+        "dsa_index_topk": TOPK,
+        "physical_page_size": PAGE,
+    }
+    if case.mode == "decode":
+        arguments["max_len"] = CONTEXT
+    else:
+        arguments |= {"max_seqlen_k": CONTEXT, "seqlens_expanded": metadata.dsa_seqlens_expanded}
+    if case.mode == "target_verify":
+        arguments["next_n"] = NEXT_N
+    if case.mode == "draft_extend":
+        widths = torch.full((case.batch,), NEXT_N, dtype=torch.int32, device="cuda")
+        arguments |= {"extend_seq_lens": widths, "total_len": case.tokens, "max_total_len": case.tokens}
+        arguments |= {"max_extend_len": NEXT_N, "static_extend_len": True}
+    fused, num_sms = getattr(kernels, f"fused_dsa_{case.mode}_metadata"), deep_gemm.get_num_sms()
+    lengths = metadata.paged_mqa_ctx_lens_2d
+
+    def call():
+        fused(**arguments)
+        metadata.paged_mqa_schedule_metadata.copy_(deep_gemm.get_paged_mqa_logits_metadata(lengths, 64, num_sms))
+        lengths.copy_(lengths)
+
+    return call
+
+
+def calls_of(engine, mode, batch):
+    case = Case(engine, mode, batch, PAGE, True, NEXT_N, device="cuda", context=CONTEXT, topk=TOPK)
+    backend = case.backend()
+    seq_lens, pool = case.inputs(1)
+    seq_lens_cpu = seq_lens.cpu()
+
+    def stand_in():
+        backend.prefill_choices.clear()
+        apply(backend, case, seq_lens, pool, seq_lens_cpu=seq_lens_cpu)
+
+    stand_in()
+    ((_, made),) = replay._known[backend].values()
+    return {"plan": made._plan.run, "stand_in": stand_in, "sglang": sglang_call(case, backend, seq_lens, pool)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=2000, help="timed calls of each (%(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args()
+    engine = Engine(Modules)
+    engine.num_sms, engine.schedule = deep_gemm.get_num_sms(), deep_gemm.get_paged_mqa_logits_metadata
+    rows = []
+    print(f"{torch.cuda.get_device_name()}, nsameta {nsameta.__version__}; host us: median (quartiles)")
+    print(f"{'mode':14}{'batch':>5}  {'plan.run':22} {'stand-in':22} {'SGLang':24}{'x plan':>7}{'x call':>7}")
+    for mode in ("decode", "target_verify", "draft_extend"):
+        for batch in BATCHES:
+            row = {"mode": mode, "batch": batch, **measure(calls_of(engine, mode, batch), options.calls)}
+            rows.append(row)
+            times = [row[who] for who in ("plan", "stand_in", "sglang")]
+            texts = [f"{time['median']:6.2f} ({time['q1']:.2f}, {time['q3']:.2f})" for time in times]
+            ratios = [times[2]["median"] / time["median"] for time in times[:2]]
+            print(f"{mode:14}{batch:5}  {texts[0]:22} {texts[1]:22} {texts[2]:24}{ratios[0]:7.1f}{ratios[1]:7.1f}")
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"gpu": torch.cuda.get_device_name(), "rows": rows}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
