@@ -20,7 +20,6 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "python" / "tests" / folder) for folder in ("sglang", ".")]
 from fake_backend import Case, Engine
-from nsameta.sglang import replay
 from replaying import apply
 from sglang.kernels.ops.attention.dsa import metadata as kernels
 from sglang_calls import measure
@@ -85,8 +84,8 @@ def calls_of(engine, mode, batch):
         apply(backend, case, seq_lens, pool, seq_lens_cpu=seq_lens_cpu)
 
     stand_in()
-    ((_, made),) = replay._known[backend].values()
-    return {"plan": made._plan.run, "stand_in": stand_in, "sglang": sglang_call(case, backend, seq_lens, pool)}
+    ((_, made),) = backend._nsameta_replays.values()
+    return {"plan": made._run, "stand_in": stand_in, "sglang": sglang_call(case, backend, seq_lens, pool)}
 
 
 def main():

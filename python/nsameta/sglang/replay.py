@@ -6,7 +6,6 @@ written.
 
 import operator
 import sys
-import weakref
 
 import nsameta
 from nsameta.sglang import probe
@@ -26,6 +25,7 @@ _buffers = operator.attrgetter(
     "paged_mqa_ctx_lens_2d",
     "paged_mqa_schedule_metadata",
     "topk_v2_plan",
+    "flashmla_metadata",
 )
 
 
@@ -72,13 +72,13 @@ class ReplayMetadata:
 
     def run(self, seq_lens, req_pool_indices, seq_lens_cpu=None):
         """Fills the buffers for the first `bs` requests of the inputs. Lengths that the host knows size the launch."""
-        if self._inputs != _inputs(seq_lens, req_pool_indices):
+        if self._seq_lens_are != _place(seq_lens) or self._pool_is != _place(req_pool_indices):
             self._bind(seq_lens, req_pool_indices)
-        self._plan.run(-1, -1, -1 if seq_lens_cpu is None else int(seq_lens_cpu.max()) + self._added)
+        self._run(-1, -1, -1 if seq_lens_cpu is None else int(seq_lens_cpu.max()) + self._added)
 
     def _bind(self, seq_lens, req_pool_indices):
-        self._plan = nsameta.Plan(seq_lens=seq_lens, req_pool_indices=req_pool_indices, **self._arguments)
-        self._inputs = _inputs(seq_lens, req_pool_indices)
+        self._run = nsameta.Plan(seq_lens=seq_lens, req_pool_indices=req_pool_indices, **self._arguments).run
+        self._seq_lens_are, self._pool_is = _place(seq_lens), _place(req_pool_indices)
 
     def _add_schedule(self, metadatas, sets):
         """The lengths of the logits kernel and its schedule, by the rule of this DeepGEMM."""
@@ -167,45 +167,30 @@ def _is_apart(tensor, other):
     return tensor.data_ptr() != other.data_ptr()
 
 
-def _inputs(seq_lens, req_pool_indices):
-    """Where the inputs lie; equal for a view made anew."""
-    return (
-        seq_lens.data_ptr(),
-        seq_lens.dtype,
-        seq_lens.stride(),
-        req_pool_indices.data_ptr(),
-        req_pool_indices.dtype,
-        req_pool_indices.stride(),
-    )
-
-
-# SGLang's object: {(bs, mode): (what it was made for, its ReplayMetadata or None)}
-_known = weakref.WeakKeyDictionary()
+def _place(tensor):
+    """Equal for a view made anew."""
+    return tensor.data_ptr(), tensor.dtype, tensor.stride()
 
 
 def _replay(owner, backends, bs, mode, seq_lens, req_pool_indices):
-    """The ReplayMetadata of these backends, made anew when a buffer of theirs is another one; None: refused."""
-    of_owner = _known.get(owner)
-    if of_owner is None:
-        of_owner = _known[owner] = {}
-    # A plan keeps its buffers, so that no other tensor can have come to their addresses.
-    made_for = [backend.speculative_num_draft_tokens for backend in backends]
+    """The ReplayMetadata of these backends, made anew when a tensor of theirs is another one; None: refused."""
+    of_owner = vars(owner).setdefault("_nsameta_replays", {})
+    key = bs, mode, backends[0].speculative_num_draft_tokens
+    made_for = []
     for backend in backends:
-        made_for.append(backend.req_to_token.data_ptr())
-        for buffer in _buffers(backend.decode_cuda_graph_metadata[bs]):
-            made_for.append(0 if buffer is None else buffer.data_ptr())
-    known = of_owner.get((bs, mode))
-    if known is not None and known[0] == made_for:
+        made_for += (backend.req_to_token, *_buffers(backend.decode_cuda_graph_metadata[bs]))
+    known = of_owner.get(key)
+    if known is not None and all(map(operator.is_, known[0], made_for)):
         return known[1]
     if probe.is_capturing(seq_lens.device):
         return None
-    of_owner[bs, mode] = (made_for, None)  # stays if there is an error below, which is raised once
+    of_owner[key] = (made_for, None)  # stays if there is an error below, which is raised once
     try:
         made = ReplayMetadata(backends, bs, mode, seq_lens, req_pool_indices)
     except Unsupported as reason:
         log.info("SGLang prepares %s graphs of %d requests itself: %s", mode, bs, reason)
         return None
-    of_owner[bs, mode] = (made_for, made)
+    of_owner[key] = (made_for, made)
     return made
 
 
