@@ -77,11 +77,10 @@ def calls_of(engine, mode, batch):
     case = Case(engine, mode, batch, PAGE, True, NEXT_N, device="cuda", context=CONTEXT, topk=TOPK)
     backend = case.backend()
     seq_lens, pool = case.inputs(1)
-    seq_lens_cpu = seq_lens.cpu()
 
     def stand_in():
         backend.prefill_choices.clear()
-        apply(backend, case, seq_lens, pool, seq_lens_cpu=seq_lens_cpu)
+        apply(backend, case, seq_lens, pool)
 
     stand_in()
     ((_, made),) = backend._nsameta_replays.values()

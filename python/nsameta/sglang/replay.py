@@ -52,7 +52,6 @@ class ReplayMetadata:
             if _common(backend, metadata) != _common(first, metadatas[0]):
                 raise Unsupported("the backends differ")
         self.num_tokens = bs * width
-        self._added = width if mode == "target_verify" else 0
         self._arguments = {
             "mode": mode,
             "batch": bs,
@@ -70,11 +69,14 @@ class ReplayMetadata:
         self._arguments["out"], *self._arguments["more_outputs"] = sets
         self._bind(seq_lens, req_pool_indices)
 
-    def run(self, seq_lens, req_pool_indices, seq_lens_cpu=None):
-        """Fills the buffers for the first `bs` requests of the inputs. Lengths that the host knows size the launch."""
+    def run(self, seq_lens, req_pool_indices):
+        """Fills the buffers for the first `bs` requests of the inputs.
+
+        Without a bound of the lengths: the largest of SGLang's lengths on the host costs more there than it saves.
+        """
         if self._seq_lens_are != _place(seq_lens) or self._pool_is != _place(req_pool_indices):
             self._bind(seq_lens, req_pool_indices)
-        self._run(-1, -1, -1 if seq_lens_cpu is None else int(seq_lens_cpu.max()) + self._added)
+        self._run()
 
     def _bind(self, seq_lens, req_pool_indices):
         self._run = nsameta.Plan(seq_lens=seq_lens, req_pool_indices=req_pool_indices, **self._arguments).run
@@ -194,20 +196,24 @@ def _replay(owner, backends, bs, mode, seq_lens, req_pool_indices):
     return made
 
 
-def _fill(replay, backends, bs, *inputs):
+def _fill(replay, backends, bs, seq_lens, req_pool_indices):
     """The launch, and what SGLang does beside it: its choice of a prefill, FlashMLA's schedule, what is current."""
     for backend in backends:
         backend.set_dsa_prefill_impl(forward_batch=None)
-    replay.run(*inputs)
-    metadatas = [backend.decode_cuda_graph_metadata[bs] for backend in backends]
+    replay.run(seq_lens, req_pool_indices)
     if backends[0].dsa_decode_impl == "flashmla_kv":
-        fresh = backends[0]._compute_flashmla_metadata(
-            cache_seqlens=metadatas[0].dsa_cache_seqlens_int32[: replay.num_tokens], seq_len_q=1
-        )
-        for metadata in metadatas:
-            metadata.flashmla_metadata.slice(slice(0, replay.num_tokens + 1)).copy_(fresh)
-    for backend, metadata in zip(backends, metadatas, strict=True):
-        backend.forward_metadata = metadata
+        _fill_flashmla(replay, backends, bs)
+    for backend in backends:
+        backend.forward_metadata = backend.decode_cuda_graph_metadata[bs]
+
+
+def _fill_flashmla(replay, backends, bs):
+    """By SGLang's own function, once for all backends."""
+    metadatas = [backend.decode_cuda_graph_metadata[bs] for backend in backends]
+    lengths = metadatas[0].dsa_cache_seqlens_int32[: replay.num_tokens]
+    fresh = backends[0]._compute_flashmla_metadata(cache_seqlens=lengths, seq_len_q=1)
+    for metadata in metadatas:
+        metadata.flashmla_metadata.slice(slice(0, replay.num_tokens + 1)).copy_(fresh)
 
 
 def _mode(forward_mode):
@@ -237,7 +243,7 @@ def apply_cuda_graph_metadata(
     replay = _replay(self, backends, bs, mode, seq_lens, req_pool_indices)
     if replay is None:
         return NotImplemented
-    _fill(replay, backends, bs, seq_lens, req_pool_indices, seq_lens_cpu)
+    _fill(replay, backends, bs, seq_lens, req_pool_indices)
     if self.dsa_index_kpool > 1:
         accepted = getattr(spec_info, "num_accept_tokens", None) if mode == "draft_extend" else None
         self._update_kpool_metadata_replay(
@@ -262,5 +268,5 @@ def init_forward_metadata_out_graph(self, forward_batch, in_capture=False):
     replay = _replay(self, backends, bs, "decode", seq_lens, req_pool_indices)
     if replay is None:
         return NotImplemented
-    _fill(replay, backends, bs, seq_lens, req_pool_indices, forward_batch.seq_lens_cpu)
+    _fill(replay, backends, bs, seq_lens, req_pool_indices)
     return None

@@ -21,9 +21,7 @@ def multi_step(case, steps=4):
 
 
 def replay(multi, case, seq_lens, pool, **keywords):
-    batch = SimpleNamespace(
-        batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool, seq_lens_cpu=seq_lens.cpu()
-    )
+    batch = SimpleNamespace(batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool)
     return init_forward_metadata_out_graph(multi, batch, **keywords)
 
 

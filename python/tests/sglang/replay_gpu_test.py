@@ -127,11 +127,10 @@ def test_a_replay_does_not_wait_for_the_device(engine):
     case = Case(engine, "target_verify", 8, device="cuda")
     backend = case.backend()
     inputs = case.inputs(1)
-    seq_lens_cpu = inputs[0].cpu()
     apply(backend, case, *inputs)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        assert apply(backend, case, *inputs, seq_lens_cpu=seq_lens_cpu) is None
+        assert apply(backend, case, *inputs) is None
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
@@ -142,14 +141,12 @@ def test_a_known_replay_can_be_captured(engine, is_multi_step):
     backends = [case.backend() for _ in range(3 if is_multi_step else 1)]
     seq_lens, pool = case.inputs(1)
     holder = type("MultiStep", (), {"attn_backends": backends, "speculative_num_steps": 4})()
-    batch = SimpleNamespace(
-        batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool, seq_lens_cpu=seq_lens.cpu()
-    )
+    batch = SimpleNamespace(batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool)
 
     def replay():
         if is_multi_step:
             return init_forward_metadata_out_graph(holder, batch)
-        return apply(backends[0], case, seq_lens, pool, seq_lens_cpu=batch.seq_lens_cpu)
+        return apply(backends[0], case, seq_lens, pool)
 
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

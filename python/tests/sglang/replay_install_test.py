@@ -58,7 +58,7 @@ def test_the_method_for_several_backends_is_answered(sglang, engine):
     multi_step = sglang.module(BACKEND).DeepseekSparseAttnMultiStepBackend()
     multi_step.attn_backends, multi_step.speculative_num_steps = [case.backend() for _ in range(3)], 4
     seq_lens, pool = case.inputs(1)
-    batch = SimpleNamespace(batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool, seq_lens_cpu=None)
+    batch = SimpleNamespace(batch_size=case.batch, seq_lens=seq_lens, req_pool_indices=pool)
     assert multi_step.init_forward_metadata_out_graph(batch) is None
     case.check()
     assert multi_step.init_forward_metadata_out_graph(batch, in_capture=True) == "original"

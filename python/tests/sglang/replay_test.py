@@ -24,16 +24,6 @@ def test_random_replays(engine, mode, tables, is_cuda):
             assert backend.prefill_choices == [None] * (step + 1)
 
 
-@pytest.mark.parametrize("host", [None, 0, 1 << 20], ids=str)
-@pytest.mark.parametrize("mode", MODES)
-def test_lengths_on_the_host_are_a_hint_and_no_more(engine, mode, host):
-    case = Case(engine, mode)
-    seq_lens, pool = case.inputs(3)
-    seq_lens_cpu = None if host is None else torch.full_like(seq_lens, host)
-    assert apply(case.backend(), case, seq_lens, pool, seq_lens_cpu=seq_lens_cpu) is None
-    case.check()
-
-
 @pytest.mark.parametrize("variant", ["v1", "sm90_jun26"])
 @pytest.mark.parametrize("mode", MODES)
 def test_the_schedule_follows_the_rule_of_the_engine(engine, mode, variant):

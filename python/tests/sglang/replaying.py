@@ -23,11 +23,10 @@ def apply(backend, case, seq_lens, pool, **changed):
         "bs": case.batch,
         "req_pool_indices": pool,
         "seq_lens": seq_lens,
+        "seq_lens_cpu": None,
         "forward_mode": MODES[case.mode],
         "spec_info": None,
     }
-    if "seq_lens_cpu" not in changed:
-        changed["seq_lens_cpu"] = seq_lens.cpu()
     return apply_cuda_graph_metadata(backend, **{**arguments, **changed})
 
 
