@@ -1,11 +1,13 @@
 """Puts nsameta's functions into a running SGLang by hand, and takes them out again."""
 
+import functools
+import gc
 import sys
 import types
 
 from nsameta.sglang.environment import refusal
 from nsameta.sglang.hooks import HOOKS, log
-from nsameta.sglang.sites import LEVELS, survey
+from nsameta.sglang.sites import BACKEND, LEVELS, survey
 
 _patched = {}  # target: (what was found there, what stands there now)
 
@@ -13,9 +15,9 @@ _patched = {}  # target: (what was found there, what stands there now)
 def install(level="functions"):
     """Lets nsameta answer the calls of SGLang's metadata functions, in each module that has imported them.
 
-    Call it before the engine makes its attention backends, which keep the functions that they find then. What nsameta
-    cannot answer goes to SGLang's own function, as status() shows. A second call changes the level, if anything;
-    uninstall() takes it back.
+    Attention backends that were made keep functions of their own: they get ours, too, for which all objects of the
+    process are looked through, once. What nsameta cannot answer goes to SGLang's own function, as status() shows. A
+    second call changes the level, if anything; uninstall() takes it back.
 
     level   'functions': the functions that compute metadata; 'replay': also the methods that prepare the replay of a
             CUDA graph, each as one launch
@@ -83,11 +85,21 @@ def status():
 
 
 def _rebind(replacements):
-    """Replaces functions, keys by values, in all loaded modules and in the classes that own them."""
+    """Replaces functions, keys by values, in all loaded modules, the classes that own them and attention backends."""
     by_id = {id(old): new for old, new in replacements.items()}
     owners = [module for module in list(sys.modules.values()) if isinstance(module, types.ModuleType)]
     owners += [found.owner for found, _ in _patched.values() if isinstance(found.owner, type)]
-    for owner in owners:
+    for owner in owners + _attention_backends():
         for name, value in list(vars(owner).items()):
             if id(value) in by_id:
                 setattr(owner, name, by_id[id(value)])
+            elif type(value) is functools.partial and id(value.func) in by_id:
+                setattr(owner, name, functools.partial(by_id[id(value.func)], *value.args, **value.keywords))
+
+
+def _attention_backends():
+    """Those that were made: they keep the functions that they found then, bare or with their pool size."""
+    backend = getattr(sys.modules.get(BACKEND), "DeepseekSparseAttnBackend", None)
+    if not isinstance(backend, type):
+        return []
+    return [each for each in gc.get_objects() if issubclass(type(each), backend) and hasattr(each, "__dict__")]

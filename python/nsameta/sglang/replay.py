@@ -9,9 +9,8 @@ import sys
 
 import nsameta
 from nsameta.sglang import probe
-from nsameta.sglang.sites import log
+from nsameta.sglang.sites import BACKEND, log
 
-BACKEND = "sglang.srt.layers.attention.dsa_backend"
 MAX_BACKENDS = 8  # sets of outputs that one build fills
 
 _buffers = operator.attrgetter(

@@ -10,7 +10,7 @@ log = logging.getLogger("nsameta.sglang")
 
 _DSA = "sglang.kernels.ops.attention.dsa"
 _NSA = "sglang.srt.layers.attention.nsa"
-_BACKEND = "sglang.srt.layers.attention.dsa_backend"
+BACKEND = "sglang.srt.layers.attention.dsa_backend"
 _OURS = "nsameta.sglang"
 LEVELS = ("functions", "replay")  # each stands in for what the ones before it do, too
 
@@ -49,7 +49,7 @@ SITES = (
         "fused_metadata_copy_cuda",
         f"{_OURS}.fused_metadata_copy.fused_metadata_copy_cuda",
     ),
-    Site(_BACKEND, "DeepseekSparseAttnBackend._cal_indexer_k_start_end", f"{_OURS}.prefill.cal_indexer_k_start_end"),
+    Site(BACKEND, "DeepseekSparseAttnBackend._cal_indexer_k_start_end", f"{_OURS}.prefill.cal_indexer_k_start_end"),
     *(
         Site(f"{_NSA}.triton_metadata_kernel", name, f"{_OURS}.triton_metadata_kernel.{name}")
         for name in (
@@ -59,19 +59,19 @@ SITES = (
         )
     ),
     Site(
-        _BACKEND,
+        BACKEND,
         "DeepseekSparseAttnBackend._apply_cuda_graph_metadata",
         f"{_OURS}.replay.apply_cuda_graph_metadata",
         "replay",
     ),
     Site(
-        _BACKEND,
+        BACKEND,
         "DeepseekSparseAttnBackend.init_forward_metadata",
         f"{_OURS}.extend.init_forward_metadata",
         "replay",
     ),
     Site(
-        _BACKEND,
+        BACKEND,
         "DeepseekSparseAttnMultiStepBackend.init_forward_metadata_out_graph",
         f"{_OURS}.replay.init_forward_metadata_out_graph",
         "replay",

@@ -1,5 +1,6 @@
 """install(), uninstall() and status() on a made-up SGLang."""
 
+import functools
 import logging
 import subprocess
 import sys
@@ -64,6 +65,24 @@ def test_a_function_that_was_kept_follows(sglang):
     install()
     assert expand(kept).tolist() == [4, 5, 3]
     assert expand(sglang.current(EXPAND)).tolist() == [4, 5, 3]
+
+
+@pytest.mark.usefixtures("gpu")
+def test_backends_that_were_made_follow(sglang):
+    backend = sglang.module(BACKEND).DeepseekSparseAttnBackend()
+    backend._fused_decode_metadata = sglang.functions[DECODE]
+    backend.expand = functools.partial(sglang.functions[EXPAND], max_q_len=2)
+    backend.other = functools.partial(print)
+    kept = dict(vars(backend))
+    install()
+    assert backend._fused_decode_metadata is sglang.current(DECODE)
+    arguments = torch.tensor([2, 1]), torch.tensor([5, 3]), 3
+    assert backend.expand(*arguments).tolist() == [4, 5, 3]
+    assert backend.other is kept["other"]
+    uninstall()
+    assert backend._fused_decode_metadata is sglang.functions[DECODE]
+    assert backend.expand(*arguments) == "original"
+    assert backend.expand.keywords == {"max_q_len": 2}
 
 
 @pytest.mark.usefixtures("gpu")
