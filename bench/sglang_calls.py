@@ -20,6 +20,7 @@ from nsameta.sglang import metadata
 DSA = "sglang.kernels.ops.attention.dsa"
 NEXT_N, CONTEXT, TOPK, PAGE = 4, 4096, 2048, 64
 BATCHES = (1, 32, 256)
+CALLS = ("plan", "stand_in", "sglang")
 
 
 def int32(*shape):
@@ -69,13 +70,8 @@ def cases():
                 f"{DSA}.kpool_metadata.{module}",
                 arguments | {"index_kpool": 4},
             )
-        expand = {
-            "extend_seq_lens": int32(batch) + NEXT_N,
-            "nsa_seq_lens": int32(batch) + CONTEXT // 2,
-            "total_q_tokens": batch * NEXT_N,
-            "max_q_len": NEXT_N,
-        }
-        yield "seqlens_expand_triton", batch, "sglang.kernels.ops.attention.pad", list(expand.values())
+        expand = [int32(batch) + NEXT_N, int32(batch) + CONTEXT // 2, batch * NEXT_N, NEXT_N]
+        yield "seqlens_expand_triton", batch, "sglang.kernels.ops.attention.pad", expand
 
 
 def caller(function, arguments):
@@ -113,30 +109,42 @@ def measure(calls, num_calls):
     return {who: dict(zip(names, statistics.quantiles(values, n=4), strict=True)) for who, values in samples.items()}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+TITLE = f"{'plan.run':22} {'stand-in':22} {'SGLang':24}{'x plan':>7}{'x call':>7}"
+
+
+def line_of(row):
+    """The columns of TITLE."""
+    texts = [f"{row[who]['median']:6.2f} ({row[who]['q1']:.2f}, {row[who]['q3']:.2f})" for who in CALLS]
+    ratios = [row["sglang"]["median"] / row[who]["median"] for who in ("plan", "stand_in")]
+    return f"{texts[0]:22} {texts[1]:22} {texts[2]:24}{ratios[0]:7.1f}{ratios[1]:7.1f}"
+
+
+def options_of(description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--calls", type=int, default=2000, help="timed calls of each function (%(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args()
-    rows = []
+    return parser.parse_args()
+
+
+def write_json(path, rows):
+    with open(path, "w") as file:
+        json.dump({"gpu": torch.cuda.get_device_name(), "rows": rows}, file, indent=1)
+
+
+def main():
+    options, rows = options_of(__doc__.splitlines()[0]), []
     print(f"{torch.cuda.get_device_name()}, host us of a call: median (quartiles); first: SGLang's first call, ms")
-    print(
-        f"{'function':40}{'batch':>5}  {'plan.run':22} {'stand-in':22} {'SGLang':24}{'x plan':>7}{'x call':>7}{'first':>8}"
-    )
+    print(f"{'function':40}{'batch':>5}  {TITLE}{'first':>8}")
     for name, batch, module, arguments in cases():
         ours = getattr(metadata, name)
         theirs = caller(getattr(importlib.import_module(module), name), arguments)
         row = {"function": name, "batch": batch, "first_call_ms": seconds(theirs) * 1e3}
-        calls = {"plan": plan_of(ours, arguments).run, "stand_in": caller(ours, arguments), "sglang": theirs}
-        row |= measure(calls, options.calls)
+        calls = (plan_of(ours, arguments).run, caller(ours, arguments), theirs)
+        row |= measure(dict(zip(CALLS, calls, strict=True)), options.calls)
         rows.append(row)
-        texts = [f"{row[who]['median']:6.2f} ({row[who]['q1']:.2f}, {row[who]['q3']:.2f})" for who in calls]
-        ratios = [row["sglang"]["median"] / row[who]["median"] for who in ("plan", "stand_in")]
-        print(f"{name:40}{batch:5}  {texts[0]:22} {texts[1]:22} {texts[2]:24}", end="")
-        print(f"{ratios[0]:7.1f}{ratios[1]:7.1f}{row['first_call_ms']:8.1f}")
+        print(f"{name:40}{batch:5}  {line_of(row)}{row['first_call_ms']:8.1f}")
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": torch.cuda.get_device_name(), "rows": rows}, file, indent=1)
+        write_json(options.json, rows)
 
 
 if __name__ == "__main__":

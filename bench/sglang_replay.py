@@ -8,8 +8,6 @@ top-k plan and the method's own Python are left out. Ours is the stand-in as the
 its tests, with the top-k plan; and the run of a plan. Each call is timed by itself on an idle stream, in turn.
 """
 
-import argparse
-import json
 import sys
 import types
 from pathlib import Path
@@ -22,10 +20,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent / "python" / "tests" / folder) 
 from fake_backend import Case, Engine
 from replaying import apply
 from sglang.kernels.ops.attention.dsa import metadata as kernels
-from sglang_calls import measure
-
-NEXT_N, CONTEXT, TOPK, PAGE = 4, 4096, 2048, 64
-BATCHES = (1, 32, 256)
+from sglang_calls import BATCHES, CONTEXT, NEXT_N, PAGE, TITLE, TOPK, line_of, measure, options_of, write_json
 
 
 class Modules:
@@ -88,26 +83,18 @@ def calls_of(engine, mode, batch):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=2000, help="timed calls of each (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
-    options = parser.parse_args()
+    options, rows = options_of(__doc__.splitlines()[0]), []
     engine = Engine(Modules)
     engine.num_sms, engine.schedule = deep_gemm.get_num_sms(), deep_gemm.get_paged_mqa_logits_metadata
-    rows = []
     print(f"{torch.cuda.get_device_name()}, nsameta {nsameta.__version__}; host us: median (quartiles)")
-    print(f"{'mode':14}{'batch':>5}  {'plan.run':22} {'stand-in':22} {'SGLang':24}{'x plan':>7}{'x call':>7}")
+    print(f"{'mode':14}{'batch':>5}  {TITLE}")
     for mode in ("decode", "target_verify", "draft_extend"):
         for batch in BATCHES:
             row = {"mode": mode, "batch": batch, **measure(calls_of(engine, mode, batch), options.calls)}
             rows.append(row)
-            times = [row[who] for who in ("plan", "stand_in", "sglang")]
-            texts = [f"{time['median']:6.2f} ({time['q1']:.2f}, {time['q3']:.2f})" for time in times]
-            ratios = [times[2]["median"] / time["median"] for time in times[:2]]
-            print(f"{mode:14}{batch:5}  {texts[0]:22} {texts[1]:22} {texts[2]:24}{ratios[0]:7.1f}{ratios[1]:7.1f}")
+            print(f"{mode:14}{batch:5}  {line_of(row)}")
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": torch.cuda.get_device_name(), "rows": rows}, file, indent=1)
+        write_json(options.json, rows)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import fake_backend_extend
 import pytest
-from fake_backend import MODES, Case
+from fake_backend import Case
 from fake_backend_extend import extend_batch
 from fake_sglang import add_registry
 from nsameta.sglang import install, status, uninstall
 from nsameta.sglang.plugin import register
 from originals import BACKEND, ORIGINALS, REPLAY_ORIGINALS
+from replaying import arguments_of
 
 BOTH = [*ORIGINALS, *REPLAY_ORIGINALS]
 APPLY, EXTEND, MULTI_STEP = REPLAY_ORIGINALS
@@ -24,16 +25,7 @@ def backend_of(sglang, case):
 
 def call(backend, case, seq_lens, pool, **changed):
     """As SGLang calls it: by keywords."""
-    arguments = {
-        "bs": case.batch,
-        "req_pool_indices": pool,
-        "seq_lens": seq_lens,
-        "seq_lens_cpu": None,
-        "forward_mode": MODES[case.mode],
-        "spec_info": None,
-        "out_cache_loc": None,
-        "actual_forward_mode": None,
-    }
+    arguments = {**arguments_of(case, seq_lens, pool), "out_cache_loc": None, "actual_forward_mode": None}
     return backend._apply_cuda_graph_metadata(**{**arguments, **changed})
 
 

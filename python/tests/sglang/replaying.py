@@ -18,8 +18,8 @@ def launches():
     return _of_the_shared_context.context.num_launches
 
 
-def apply(backend, case, seq_lens, pool, **changed):
-    arguments = {
+def arguments_of(case, seq_lens, pool):
+    return {
         "bs": case.batch,
         "req_pool_indices": pool,
         "seq_lens": seq_lens,
@@ -27,7 +27,10 @@ def apply(backend, case, seq_lens, pool, **changed):
         "forward_mode": MODES[case.mode],
         "spec_info": None,
     }
-    return apply_cuda_graph_metadata(backend, **{**arguments, **changed})
+
+
+def apply(backend, case, seq_lens, pool, **changed):
+    return apply_cuda_graph_metadata(backend, **{**arguments_of(case, seq_lens, pool), **changed})
 
 
 def replay_and_check(case, backend, seed, **inputs):
