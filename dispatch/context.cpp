@@ -10,9 +10,10 @@
 #include "dispatch/tuning.h"
 
 nsameta_context::~nsameta_context() {
-  if (state != nullptr) recent_calls.release(*backend, state);
   if (is_staged() && owner_state != nullptr) owner->destroy(owner_state);
-  if (state != nullptr) backend->destroy(state);
+  if (state == nullptr) return;
+  recent_calls.release(*backend, state);
+  backend->destroy(state);
 }
 
 namespace nsameta::dispatch {

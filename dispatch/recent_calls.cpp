@@ -7,14 +7,14 @@
 namespace nsameta::dispatch {
 namespace {
 
-// Tells apart the calls of an engine: by batch, by mode, by the buffers of a step.
-std::size_t place_of(const nsameta_build_metadata_args& args) {
+// Tells apart the calls of an engine, in its upper bits: by batch, by mode, by the buffers of a step.
+std::uint64_t hash_of(const nsameta_build_metadata_args& args) {
   const auto address = [](const nsameta_tensor& tensor) { return reinterpret_cast<std::uint64_t>(tensor.data) >> 8; };
   std::uint64_t mixed = static_cast<std::uint32_t>(args.batch) * 8ULL + static_cast<std::uint32_t>(args.mode);
   for (const nsameta_tensor* each : {&args.seq_lens, &args.out.nsa_cache_seqlens, &args.out.real_page_table}) {
     mixed = mixed * 31 + address(*each);
   }
-  return mixed * 0x9E3779B97F4A7C15ULL >> 60;  // Fibonacci hashing: the upper bits of the product
+  return mixed * 0x9E3779B97F4A7C15ULL;
 }
 
 class use {
@@ -54,7 +54,7 @@ nsameta_status recent_calls::prepare(const nsameta_context& context, const nsame
 
 nsameta_status recent_calls::run(const nsameta_context& context, const nsameta_build_metadata_args& args,
                                  void* stream) {
-  call& here = calls_[place_of(args)];
+  call& here = calls_[hash_of(args) >> (64 - kPlaceBits)];
   const use mine(here.in_use);
   if (!mine.is_mine()) return check_and_run<build_metadata_op>(context, &args, stream);
   const bool is_here =

@@ -37,12 +37,12 @@ class recent_calls {
     void* prepared = nullptr;
     nsameta_build_metadata_args args;
   };
-  static constexpr std::size_t kNumCalls = 16;  // as a step has modes and batch sizes, and some
+  static constexpr int kPlaceBits = 4;  // 16 calls: as a step has modes and batch sizes, and some
 
   [[nodiscard]] static nsameta_status prepare(const nsameta_context& context, const nsameta_build_metadata_args& args,
                                               call* into);
 
-  std::array<call, kNumCalls> calls_{};
+  std::array<call, std::size_t{1} << kPlaceBits> calls_{};
 };
 
 }  // namespace nsameta::dispatch

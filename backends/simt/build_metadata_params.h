@@ -198,10 +198,11 @@ inline output_params make_output_params(const nsameta_build_metadata_desc& desc,
     return table.data == nullptr ||
            (table.column_stride == 1 && table.row_stride >= 0 && table.row_stride <= kMaxPlainStride && has_columns);
   };
-  p.rows_are_plain = p.rows_are_wide != 0 && from.row_stride >= 0 && from.row_stride <= kMaxPlainStride &&
-                     from.num_rows <= INT32_MAX && is_plain(p.slots_table, 0) &&
-                     is_plain(p.page_table, desc.page_shift);
   p.flattened = static_cast<std::int32_t*>(set.page_table_1_flattened.data);
+  const bool has_rows = p.slots_table.data != nullptr || p.page_table.data != nullptr || p.flattened != nullptr;
+  p.rows_are_plain = !has_rows || (p.rows_are_wide != 0 && from.row_stride >= 0 && from.row_stride <= kMaxPlainStride &&
+                                   from.num_rows <= INT32_MAX && is_plain(p.slots_table, 0) &&
+                                   is_plain(p.page_table, desc.page_shift));
   p.flattened_capacity = set.page_table_1_flattened.capacity;
   p.schedule = static_cast<std::int32_t*>(set.paged_mqa_schedule.data);
   p.num_sms = formula::divider::make(
@@ -299,8 +300,6 @@ inline bool is_plain_step(const build_metadata_params& p) {
   build_metadata_params plain;
   std::memcpy(&plain, &p, sizeof(p));
   set_plain_step(plain);
-  const bool has_table = p.slots_table.data != nullptr || p.page_table.data != nullptr;
-  if (!has_table) plain.rows_are_plain = p.rows_are_plain;
   return std::memcmp(&plain, &p, sizeof(p)) == 0;
 }
 

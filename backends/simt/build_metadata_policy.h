@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <span>
 
 #include "backends/simt/build_metadata_params.h"
 #include "backends/simt/rules.h"
@@ -134,11 +135,10 @@ struct launch_size {
   bool has_copies;
 };
 
-inline launch_size measure(const nsameta_build_metadata_desc& desc, const output_params* sets) {
+inline launch_size measure(const nsameta_build_metadata_desc& desc, std::span<const output_params> sets) {
   launch_size size{};
   const auto grow = [](std::int64_t& value, std::int64_t other) { value = std::max(value, other); };
-  for (int i = 0; i < desc.num_sets; ++i) {
-    const output_params& p = sets[i];
+  for (const output_params& p : sets) {
     grow(size.token_capacity, p.max_token_capacity);
     if (p.schedule != nullptr) size.max_sms = std::max(size.max_sms, static_cast<std::int32_t>(p.num_sms.divisor));
     size.has_plan = size.has_plan || p.plan != nullptr;
@@ -152,8 +152,7 @@ inline launch_size measure(const nsameta_build_metadata_desc& desc, const output
   if (desc.max_kv_bound >= 0 && desc.table_width != NSAMETA_TABLE_FULL) {
     size.columns = std::min(size.columns, ceil_div(std::min<std::int64_t>(desc.max_kv_bound, INT32_MAX), 128) * 128);
   }
-  for (int i = 0; i < desc.num_sets; ++i) {
-    const output_params& p = sets[i];
+  for (const output_params& p : sets) {
     const bool has_slots = p.slots_table.data != nullptr || p.flattened != nullptr;
     grow(size.pieces,
          has_slots ? ceil_div(size.columns, 4) : ceil_div(size.columns, std::int64_t{1} << desc.page_shift));

@@ -137,30 +137,25 @@ bool takes_plain(const Rules& rules, const nsameta_build_metadata_desc& desc, co
   return rules.holds("plain_step", has_form) && rules.at_most("batch", desc.batch, tunable::plain_requests);
 }
 
-// Lengths alone have kernels that know of nothing else; but sums of what tokens read are faster in a plain step.
-template <class Rules>
-bool takes_lengths(const Rules& rules, const nsameta_build_metadata_desc& desc, const build_metadata_params& params,
-                   int num_multiprocessors) {
-  if (desc.num_sets > 1 || desc.num_requests != nullptr || wants_more_than_lengths(params)) return false;
-  return params.capacity[SPARSE_CU] == 0 || !takes_plain(rules, desc, params) ||
-         !is_step_launch(rules, desc, measure(desc, &params), num_multiprocessors);
-}
-
+// is_plain: known to be a plain step that is small enough.
 template <class Rt, class Rules, class Launcher>
 auto launch_all(const Rules& rules, const nsameta_build_metadata_desc& desc, const common_params& common,
-                const gpu_state& state, Launcher launch) {
+                const gpu_state& state, bool is_plain, Launcher launch) {
   const int num_multiprocessors = state.num_multiprocessors;
   build_metadata_sets all;
   all.common = common;
   for (int i = 0; i < desc.num_sets; ++i) all.sets[i] = make_output_params(desc, desc.sets[i], state.fault_word);
-  const launch_size size = measure(desc, all.sets);
-  const build_metadata_policy policy =
-      !is_step_launch(rules, desc, size, num_multiprocessors)
-          ? add_tables(rules, choose_large_policy(rules, desc.batch, size.tokens, Rt::kWarp, num_multiprocessors), desc,
-                       size, Rt::kWarp, num_multiprocessors)
-      : takes_plain(rules, desc, {all.common, all.sets[0]})
-          ? choose_plain_policy(rules, desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
-          : choose_step_policy(rules, desc, size, Rt::kWarp, num_multiprocessors);
+  const launch_size size = measure(desc, {all.sets, static_cast<std::size_t>(desc.num_sets)});
+  const auto choose = [&] {
+    if (!is_plain && !is_step_launch(rules, desc, size, num_multiprocessors)) {
+      return add_tables(rules, choose_large_policy(rules, desc.batch, size.tokens, Rt::kWarp, num_multiprocessors),
+                        desc, size, Rt::kWarp, num_multiprocessors);
+    }
+    return is_plain || takes_plain(rules, desc, {all.common, all.sets[0]})
+               ? choose_plain_policy(rules, desc, size, all.sets[0], state.has_bulk_copies, num_multiprocessors)
+               : choose_step_policy(rules, desc, size, Rt::kWarp, num_multiprocessors);
+  };
+  const build_metadata_policy policy = choose();
   tell(rules, policy);
   set_policy(all.common, policy);
   return desc.query_source == NSAMETA_QUERY_RAGGED ? launch_tables<Rt, true>(all, desc.num_sets, policy, launch)
@@ -172,9 +167,12 @@ auto choose_build_metadata(const Rules& rules, const nsameta_build_metadata_desc
                            Launcher launch) {
   build_metadata_params params{make_common_params(desc, state.fault_word),
                                make_output_params(desc, desc.sets[0], state.fault_word)};
-  if (!takes_lengths(rules, desc, params, state.num_multiprocessors)) {
-    return launch_all<Rt>(rules, desc, params, state, launch);
-  }
+  // Lengths alone have kernels that know of nothing else; but sums of what tokens read are faster in a plain step.
+  const bool is_lengths_alone = desc.num_sets == 1 && desc.num_requests == nullptr && !wants_more_than_lengths(params);
+  const bool is_plain = is_lengths_alone && params.capacity[SPARSE_CU] > 0 && takes_plain(rules, desc, params) &&
+                        is_step_launch(rules, desc, measure(desc, {static_cast<const output_params*>(&params), 1}),
+                                       state.num_multiprocessors);
+  if (!is_lengths_alone || is_plain) return launch_all<Rt>(rules, desc, params, state, is_plain, launch);
   const build_metadata_policy policy = choose_length_policy(rules, desc, params, Rt::kWarp, state.num_multiprocessors);
   tell(rules, policy);
   set_policy(params, policy);
