@@ -32,17 +32,23 @@ class recent_calls {
  private:
   struct call {
     std::atomic_flag in_use;
+    std::atomic<std::uint64_t> hash{0};
     bool is_known = false;
     std::uint64_t num_tunings = 0;
     void* prepared = nullptr;
     nsameta_build_metadata_args args;
   };
-  static constexpr int kPlaceBits = 4;  // 16 calls: as a step has modes and batch sizes, and some
+  // 16 calls, as a step has modes and batch sizes, and some, in sets, so that few of them can be in each other's way.
+  static constexpr int kSetBits = 2;
+  static constexpr std::size_t kOfSet = 4;
 
+  // Where a call with such a hash stands, or takes the place of another one.
+  call& find(std::uint64_t hash);
   [[nodiscard]] static nsameta_status prepare(const nsameta_context& context, const nsameta_build_metadata_args& args,
                                               call* into);
 
-  std::array<call, std::size_t{1} << kPlaceBits> calls_{};
+  std::array<call, kOfSet << kSetBits> calls_{};
+  std::atomic<std::uint32_t> num_replaced_{0};
 };
 
 }  // namespace nsameta::dispatch
