@@ -92,15 +92,13 @@ NSAMETA_HD constexpr std::int32_t dsa_sum_at(std::int32_t x, bool clamp, const s
   return clamp && x < 0 ? 0 : dsa_sum(x, s);
 }
 
-// dsa(a + 1) + ... + dsa(b) where there are no pools, by one product: for b - a and topk up to kMaxPlainSum.
-inline constexpr std::int32_t kMaxPlainSum = 1 << 30;
-NSAMETA_HD constexpr std::int32_t plain_dsa_sum(std::int32_t a, std::int32_t b, std::int32_t topk) {
-  const std::int32_t from = a < topk ? a : topk;
-  const std::int32_t to = b < topk ? b : topk;
-  const std::int32_t steps = wrap_sub(to, from);
-  const std::int64_t twice = static_cast<std::int64_t>(steps) * wrap_add(wrap_add(from, to), 1);
-  const auto level = static_cast<std::uint32_t>(b) - static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(steps);
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(twice >> 1) + level * static_cast<std::uint32_t>(topk));
+// Where there are no pools, dsa(a + 1) + ... + dsa(b) is (b - a) * topk less what is missing to topk in each term,
+// which is half of this: an even number. For -kMaxPlainSum <= a <= b and topk up to kMaxPlainSum.
+inline constexpr std::int32_t kMaxPlainSum = 1 << 29;
+NSAMETA_HD constexpr std::int64_t twice_missing_to_topk(std::int32_t a, std::int32_t b, std::int32_t topk) {
+  const std::int32_t most = wrap_sub(topk, a) > 0 ? wrap_sub(topk, a) : 0;
+  const std::int32_t least = wrap_sub(topk, b) > 0 ? wrap_sub(topk, b) : 0;
+  return static_cast<std::int64_t>(wrap_sub(most, least)) * wrap_sub(wrap_add(most, least), 1);
 }
 
 // Segments of 256 keys that a length of the paged-MQA schedule has.
@@ -124,8 +122,9 @@ static_assert(dsa(9, sparsity::make(6, 4)) == 7);  // f = 8: min(8, 6) + 1
 static_assert(dsa_sum(3, sparsity::make(8, 1)) == 6 && dsa_sum(10, sparsity::make(8, 1)) == 36 + 16);
 static_assert(dsa_sum(-1, sparsity::make(8, 1)) == 0 && dsa_sum(-3, sparsity::make(8, 1)) == 3);  // -(−1 − 2)
 static_assert(dsa_sum(13, sparsity::make(8, 4)) == 66 + 8 + 9 && dsa_sum(12, sparsity::make(8, 4)) == 66 + 8);
-static_assert(plain_dsa_sum(-3, 13, 8) == dsa_sum(13, sparsity::make(8, 1)) - dsa_sum(-3, sparsity::make(8, 1)));
-static_assert(plain_dsa_sum(9, 13, 8) == 4 * 8 && plain_dsa_sum(3, 5, 8) == 4 + 5);
+static_assert(16 * 8 - twice_missing_to_topk(-3, 13, 8) / 2 ==
+              dsa_sum(13, sparsity::make(8, 1)) - dsa_sum(-3, sparsity::make(8, 1)));
+static_assert(twice_missing_to_topk(9, 13, 8) == 0 && twice_missing_to_topk(3, 5, 8) == 2 * (4 + 3));
 static_assert(divider::make(3).divide(0xffffffffU) == 0x55555555U && divider::make(1).divide(7) == 7);
 static_assert(divider::make(7).divide(48) == 6 && divider::make(7).divide(49) == 7);
 static_assert(visible(10, 3, 0, false) == 8 && visible(0, 4, 0, false) == -3 && visible(0, 4, 0, true) == 0);

@@ -14,6 +14,7 @@ namespace nsameta::cuda {
 struct rt {
   static constexpr int kWarp = 32;
   static constexpr bool kHasPipe = true;
+  static constexpr bool kHasClusters = true;
   using pipe = cuda::pipe;
   static constexpr unsigned kAllLanes = 0xffffffffU;
 
@@ -42,6 +43,46 @@ struct rt {
   static NSAMETA_DEVICE void allow_next_launch() {
 #if NSAMETA_IS_SM90
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+  }
+
+  // A cluster: blocks that run at the same time and reach each other's shared memory.
+  static NSAMETA_DEVICE int cluster_size() {
+    unsigned size = 1;
+#if NSAMETA_IS_SM90
+    asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+#endif
+    return static_cast<int>(size);
+  }
+  static NSAMETA_DEVICE int cluster_rank() {
+    unsigned rank = 0;
+#if NSAMETA_IS_SM90
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+#endif
+    return static_cast<int>(rank);
+  }
+  // All threads of the cluster call. First, before anything is stored to a peer, which has to run by then:
+  static NSAMETA_DEVICE void begin_cluster() {
+#if NSAMETA_IS_SM90
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
+#endif
+  }
+  // And behind the stores:
+  static NSAMETA_DEVICE void sync_cluster() {
+#if NSAMETA_IS_SM90
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
+  }
+  // Into the same place of another block's shared memory.
+  static NSAMETA_DEVICE void store_to_peer(std::int32_t* cell, int rank, std::int32_t value) {
+#if NSAMETA_IS_SM90
+    std::uint32_t address;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
+                 : "=r"(address)
+                 : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(cell))), "r"(rank));
+    asm volatile("st.shared::cluster.s32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 #endif
   }
 
@@ -134,8 +175,13 @@ struct rt {
   }
 };
 
+// Blocks that a multiprocessor shall have room for. Of the largest a second one would leave the compiler 32 registers,
+// with which it waits for each load of a row of them; 0: as many as it likes.
+constexpr int least_blocks(int block_threads) { return block_threads == 1024 ? 1 : 0; }
+
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::kBlock) entry(const __grid_constant__ typename Kernel::params params) {
+__global__ void __launch_bounds__(Kernel::kBlock, least_blocks(Kernel::kBlock))
+    entry(const __grid_constant__ typename Kernel::params params) {
   __shared__ typename Kernel::smem shared;
   rt::wait_for_previous_launch();
   Kernel::run(shared, params);
@@ -150,24 +196,32 @@ __global__ void __launch_bounds__(Kernel::kBlock)
   Kernel::run(*reinterpret_cast<typename Kernel::smem*>(shared), params);
 }
 
-// Launches a kernel of backends/simt on a stream; num_sets: the grid's second extent.
+// Launches a kernel of backends/simt on a stream; num_sets: the grid's second extent; cluster_size: blocks of a
+// cluster.
 struct launcher {
   cudaStream_t stream;
   int device_id;
   bool is_programmatic = false;  // may begin before the launch before it has ended
 
   template <class Kernel>
-  cudaError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params,
-                         int num_sets = 1) const {
+  cudaError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int num_sets = 1,
+                         int cluster_size = 1) const {
     cudaLaunchConfig_t config{};
     config.gridDim = dim3(static_cast<unsigned>(num_blocks), static_cast<unsigned>(num_sets));
     config.blockDim = dim3(static_cast<unsigned>(block_threads));
     config.stream = stream;
-    cudaLaunchAttribute overlap{};
-    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    overlap.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &overlap;
-    config.numAttrs = is_programmatic ? 1 : 0;
+    cudaLaunchAttribute attributes[2] = {};
+    config.attrs = attributes;
+    if (is_programmatic) {
+      cudaLaunchAttribute& overlap = attributes[config.numAttrs++];
+      overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      overlap.val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (cluster_size > 1) {
+      cudaLaunchAttribute& cluster = attributes[config.numAttrs++];
+      cluster.id = cudaLaunchAttributeClusterDimension;
+      cluster.val.clusterDim = {static_cast<unsigned>(cluster_size), 1, 1};
+    }
     constexpr std::size_t kBytes = sizeof(typename Kernel::smem);
     if constexpr (kBytes <= kMaxDeclaredBytes) {
       return cudaLaunchKernelEx(&config, entry<Kernel>, params);

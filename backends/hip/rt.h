@@ -25,6 +25,7 @@ template <int kWidth>
 struct rt {
   static constexpr int kWarp = kWidth;
   static constexpr bool kHasPipe = false;
+  static constexpr bool kHasClusters = false;
 
   static NSAMETA_DEVICE int thread_idx() { return static_cast<int>(threadIdx.x); }
   static NSAMETA_DEVICE int block_idx() { return static_cast<int>(blockIdx.x); }
@@ -124,8 +125,8 @@ struct launcher {
   hipStream_t stream;
 
   template <class Kernel>
-  hipError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params,
-                        int num_sets = 1) const {
+  hipError_t operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int num_sets = 1,
+                        int /*cluster_size*/ = 1) const {
     void* arguments[] = {const_cast<typename Kernel::params*>(&params)};
     return hipLaunchKernel(reinterpret_cast<const void*>(&entry<Kernel, kWidth>),
                            dim3(static_cast<unsigned>(num_blocks), static_cast<unsigned>(num_sets)),

@@ -1,8 +1,8 @@
 // build_metadata for any batch and any number of tokens. Requests are divided into chunks, at most kMaxChunks. Each
-// block sums up all chunks by itself, so that it can start anywhere: no workspace, no hand-over between blocks. Tokens
-// are dealt to blocks evenly, however unevenly requests hold them, and to a block's warps in tiles, one after the
-// other, so that a block writes to one place of each output. With kTables the first blocks write schedule and plan, and
-// the others table rows, too: 1 << slice_bits warps a request.
+// block sums up all chunks by itself, or with the other blocks of its cluster, so that it can start anywhere: no
+// workspace, no hand-over beyond a cluster. Tokens are dealt to blocks evenly, however unevenly requests hold them, and
+// to a block's warps in tiles, one after the other, so that a block writes to one place of each output. With kTables
+// the first blocks write schedule and plan, and the others table rows, too: 1 << slice_bits warps a request.
 #pragma once
 
 #include <cstdint>
@@ -257,7 +257,6 @@ struct build_metadata_large {
     const auto own = request_outputs::load_own(p, query_width);
     if constexpr (kHasSums) {
       chunks::sum(s.of_chunks, p, query_width);
-      Rt::sync_block();
       if (Rt::warp() == 0) find_start(s, p, query_width);
       Rt::sync_block();
     }

@@ -44,9 +44,10 @@ struct build_metadata_policy {
   bool is_seed_only;
   std::int32_t num_blocks;
   std::int32_t block_threads;
-  std::int32_t num_slices;  // small
-  std::int32_t group_bits;  // small
-  std::int32_t chunk_bits;  // large
+  std::int32_t num_slices;        // small
+  std::int32_t group_bits;        // small
+  std::int32_t chunk_bits;        // large
+  std::int32_t cluster_size = 1;  // large
   // Step, and large with tables; see common_params.
   std::int32_t first_plan_block;
   std::int32_t first_length_block;
@@ -93,9 +94,21 @@ build_metadata_policy choose_large_policy(const Rules& rules, std::int32_t batch
   return policy;
 }
 
+// Neighbouring blocks of a large batch share what they sum up.
+template <class Rules>
+void add_clusters(const Rules& rules, build_metadata_policy& policy, std::int32_t batch) {
+  constexpr std::int32_t kClusterSize = 2;  // the most of which all multiprocessors of a GPU find a place
+  if (!rules.at_least("batch", batch, tunable::large_requests_of_clusters)) return;
+  if (policy.num_blocks < kClusterSize) return;
+  policy.cluster_size = kClusterSize;
+  policy.num_blocks -= policy.num_blocks % kClusterSize;
+}
+
+// has_clusters: blocks can reach each other's shared memory.
 template <class Rules>
 build_metadata_policy choose_length_policy(const Rules& rules, const nsameta_build_metadata_desc& desc,
-                                           const build_metadata_params& p, int warp_width, int num_multiprocessors) {
+                                           const build_metadata_params& p, bool has_clusters, int warp_width,
+                                           int num_multiprocessors) {
   const std::int64_t tokens = max_tokens(desc, p);
   build_metadata_policy policy{};
   policy.is_seed_only = is_seed_only(p);
@@ -105,21 +118,25 @@ build_metadata_policy choose_length_policy(const Rules& rules, const nsameta_bui
   if (policy.is_small) {
     while (p.batch > warp_width << policy.group_bits) ++policy.group_bits;
     const std::int64_t groups = std::int64_t{1} << policy.group_bits;
-    // As many as an average request has tokens, so that short requests take one step; more where whole warps write.
-    const std::int64_t of_request = std::min(rules[tunable::small_slices], ceil_div(tokens, std::max(p.batch, 1)));
+    // As many as an average request has tokens, so that short requests take one step, and twice that where the warps of
+    // several groups share a multiprocessor; more where whole warps write.
+    const std::int64_t of_short = std::min(rules[tunable::small_slices], ceil_div(tokens, std::max(p.batch, 1)));
+    const std::int64_t of_request = groups > 1 ? 2 * of_short : of_short;
     const int parts = wants_keys(p) ? 3 : 1;
     const std::int64_t most = rules[tunable::small_warps_per_sm] * num_multiprocessors / (groups * parts);
     const std::int64_t of_group = std::min(ceil_div(tokens, groups * warp_width), most);
     const std::int64_t slices = std::max<std::int64_t>({of_request, of_group, 1});
     policy.num_slices = static_cast<std::int32_t>(p.max_token_capacity > 0 ? slices : 0);
     const int roles = policy.is_seed_only ? 1 : kNumRoles;
-    policy.block_threads = warp_width;
-    policy.num_blocks = static_cast<std::int32_t>(groups * (policy.num_slices * parts + roles));
+    policy.block_threads = warp_width << policy.group_bits;
+    policy.num_blocks = policy.num_slices * parts + roles;
     return policy;
   }
   const bool is_seed_only = policy.is_seed_only;
   policy = choose_large_policy(rules, p.batch, p.max_token_capacity > 0 ? tokens : 0, warp_width, num_multiprocessors);
   policy.is_seed_only = is_seed_only;
+  const bool has_sums = desc.query_source == NSAMETA_QUERY_RAGGED || wants_keys(p);
+  if (rules.holds("clusters", has_clusters && has_sums)) add_clusters(rules, policy, p.batch);
   return policy;
 }
 

@@ -1,14 +1,14 @@
-// build_metadata for up to kMaxGroupRequests requests. A group is kWarp neighbouring requests, one a lane. Several
-// warps, each a block, serve a group, each alone: it sums up the groups before by itself, so nobody waits for anybody
-// and no memory is shared. The first kNumRoles warps of a group write per-request outputs. The others write tokens:
-// num_slices warps share the tokens for the outputs that need no sum of keys, as many for those that need one, as many
-// for nsa_cu_seqlens_k, so that no warp computes what its outputs do not need.
+// build_metadata for up to kMaxGroupRequests requests. A group is kWarp neighbouring requests, one a lane, and each
+// block has a warp for every group, with one barrier for the sums over the groups before. No block waits for another.
+// The first kNumRoles blocks write per-request outputs. The others write tokens: num_slices blocks share the tokens for
+// the outputs that need no sum of keys, as many for those that need one, as many for nsa_cu_seqlens_k, so that no warp
+// computes what its outputs do not need.
 #pragma once
 
 #include <cstdint>
 
 #include "backends/simt/build_metadata_policy.h"
-#include "backends/simt/request_groups.h"
+#include "backends/simt/request_totals.h"
 #include "backends/simt/token_outputs.h"
 
 namespace nsameta::simt {
@@ -16,15 +16,61 @@ namespace nsameta::simt {
 // kGroups: a power of two, at least 1 << group_bits. kSeedOnly: params pass is_seed_only.
 template <class Rt, int kGroups, bool kRagged, bool kKeys, bool kSeedOnly>
 struct build_metadata_small {
-  static constexpr int kBlock = Rt::kWarp;
+  static constexpr int kBlock = Rt::kWarp * kGroups;
   // Requests up to this long are written one a lane, step by step; longer ones by whole warps.
   static constexpr std::int32_t kShortQuery = 16;
   using params = build_metadata_params;
-  struct smem {};
-
-  using group_sums = request_groups<Rt, kGroups, kRagged>;
+  static_assert(kGroups <= Rt::kWarp);
+  // Sums over the requests of each group, 0 where there is none.
+  struct smem {
+    std::int32_t of_group[kGroups > 1 ? 3 : 1][kGroups];
+  };
   template <unsigned kOutputs>
   using totals = request_totals<Rt, kRagged, kOutputs>;
+
+  // ---- sums over groups ----
+
+  static NSAMETA_DEVICE std::int32_t group() { return kGroups == 1 ? 0 : Rt::warp(); }
+
+  // `sum`: over this warp's requests.
+  static NSAMETA_DEVICE void put(smem& s, int kind, std::int32_t sum) {
+    const int num_groups = Rt::block_dim() / Rt::kWarp;
+    const int group = Rt::warp() + Rt::lane() * num_groups;
+    if (kGroups > 1 && group < kGroups) s.of_group[kind][group] = Rt::lane() == 0 ? sum : 0;
+  }
+
+  static NSAMETA_DEVICE std::int32_t of_lane(const smem& s, int kind) {
+    return Rt::lane() < kGroups ? s.of_group[kind][Rt::lane()] : 0;
+  }
+
+  // Over the groups before this warp's, modulo 2^32.
+  static NSAMETA_DEVICE std::int32_t below(const smem& s, int kind) {
+    const std::int32_t sum = of_lane(s, kind);
+    return Rt::reduce_add(Rt::lane() < Rt::warp() ? sum : 0);
+  }
+
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE void share(smem& s, const totals<kOutputs>& of_warp) {
+    if constexpr (kGroups > 1 && totals<kOutputs>::kHasAny) {
+      if constexpr (kRagged) put(s, 0, of_warp.tokens);
+      if constexpr (totals<kOutputs>::kHasKeys) put(s, 1, of_warp.keys);
+      if constexpr (totals<kOutputs>::kHasSparse) put(s, 2, of_warp.sparse_keys);
+      Rt::sync_block();
+    }
+  }
+
+  // Over the batch, where there are several groups.
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE totals<kOutputs> sums_of_all(const smem& s) {
+    return {kRagged ? Rt::reduce_add(of_lane(s, 0)) : 0, totals<kOutputs>::kHasKeys ? Rt::reduce_add(of_lane(s, 1)) : 0,
+            totals<kOutputs>::kHasSparse ? Rt::reduce_add(of_lane(s, 2)) : 0};
+  }
+
+  template <unsigned kOutputs>
+  static NSAMETA_DEVICE totals<kOutputs> sums_below(const smem& s) {
+    return {kRagged ? below(s, 0) : 0, totals<kOutputs>::kHasKeys ? below(s, 1) : 0,
+            totals<kOutputs>::kHasSparse ? below(s, 2) : 0};
+  }
 
   // T up to kMaxSmallQuery a request.
   template <unsigned kOutputs>
@@ -42,23 +88,27 @@ struct build_metadata_small {
     std::int32_t group_start;  // tokens
     std::int32_t group_end;
 
-    static NSAMETA_DEVICE group_view make(const params& p, std::int32_t group, std::int32_t query_width) {
+    // Every thread of the block calls.
+    static NSAMETA_DEVICE group_view make(smem& s, const params& p, std::int32_t query_width) {
       group_view view{};
-      view.request = group * Rt::kWarp + Rt::lane();
-      view.lengths = group_sums::load_lengths(p, view.request, query_width, view.request < p.batch);
-      totals<kOutputs> base{};
-      if constexpr (kGroups > 1) base = group_sums::template sum_below<kOutputs>(p, group * Rt::kWarp, query_width);
+      view.request = Rt::thread_idx();
+      view.lengths = load_lengths_if<kRagged>(p, view.request, query_width, view.request < p.batch);
       const auto own = totals<kOutputs>::of(p, view.lengths);
-      const auto after = base.plus(own.scanned());
-      view.before = after.minus(own);
-      if constexpr (kRagged) {
+      auto up_to = own.scanned();
+      if constexpr (kGroups > 1) {
+        share<kOutputs>(s, up_to.of_last_lane());
+        const auto base = sums_below<kOutputs>(s);
         view.group_start = base.tokens;
-        view.group_end = Rt::shfl(after.tokens, Rt::kWarp - 1);
+        up_to = base.plus(up_to);
+      }
+      view.before = up_to.minus(own);
+      if constexpr (kRagged) {
+        view.group_end = Rt::shfl(up_to.tokens, Rt::kWarp - 1);
       } else {
         const std::int32_t width = smaller(not_negative(query_width), kMaxSmallQuery);
         view.before.tokens = view.request * width;
-        view.group_start = group * Rt::kWarp * width;
-        view.group_end = smaller(p.batch, (group + 1) * Rt::kWarp) * width;
+        view.group_start = group() * Rt::kWarp * width;
+        view.group_end = smaller(p.batch, (group() + 1) * Rt::kWarp) * width;
       }
       return view;
     }
@@ -109,9 +159,10 @@ struct build_metadata_small {
 
   // The group that holds the last token fills what lies behind it.
   template <unsigned kOutputs>
-  static NSAMETA_DEVICE void write_tail(const params& p, const group_view<kOutputs>& view, std::int32_t query_width,
-                                        std::int32_t slice) {
-    const auto all = group_sums::template sum_below<kOutputs>(p, p.batch, query_width);
+  static NSAMETA_DEVICE void write_tail(const smem& s, const params& p, const group_view<kOutputs>& view,
+                                        std::int32_t query_width, std::int32_t slice) {
+    const auto all =
+        kGroups > 1 ? sums_of_all<kOutputs>(s) : view.before.plus(totals<kOutputs>::of(p, view.lengths)).of_last_lane();
     const std::int32_t num_tokens = num_tokens_of(p, all, query_width);
     if (view.group_start >= num_tokens || view.group_end != num_tokens) return;
     const int owner = Rt::last_bit(Rt::ballot(view.lengths.q > 0));
@@ -123,16 +174,15 @@ struct build_metadata_small {
   }
 
   template <unsigned kOutputs>
-  static NSAMETA_DEVICE void write_tokens(const params& p, std::int32_t group, std::int32_t query_width,
-                                          std::int32_t slice) {
-    const auto view = group_view<kOutputs>::make(p, group, query_width);
+  static NSAMETA_DEVICE void write_tokens(smem& s, const params& p, std::int32_t query_width, std::int32_t slice) {
+    const auto view = group_view<kOutputs>::make(s, p, query_width);
     if (Rt::any(view.lengths.q > kShortQuery)) {
       write_by_warp<kOutputs>(p, view, slice);
     } else {
       write_by_lane<kOutputs>(p, view, slice);
     }
     if constexpr (!kSeedOnly) {
-      if (p.tail != NSAMETA_TAIL_KEEP) write_tail<kOutputs>(p, view, query_width, slice);
+      if (p.tail != NSAMETA_TAIL_KEEP) write_tail<kOutputs>(s, p, view, query_width, slice);
     }
   }
 
@@ -150,48 +200,39 @@ struct build_metadata_small {
     std::int32_t num_tokens;
   };
 
-  static NSAMETA_DEVICE query_sums sum_queries(const params& p, std::int32_t group, std::int32_t own) {
-    std::int32_t lengths[kGroups];
-    NSAMETA_UNROLL
-    for (int i = 0; i < kGroups; ++i) {
-      const std::int32_t request = i * Rt::kWarp + Rt::lane();
-      const std::int32_t q = not_negative(load_q(p, not_negative(smaller(request, p.batch - 1))));
-      lengths[i] = request < p.batch ? q : 0;
-    }
-    std::int32_t before = 0;
-    std::int32_t total = 0;
-    NSAMETA_UNROLL
-    for (int i = 0; i < kGroups; ++i) {
-      before = formula::wrap_add(before, i < group ? lengths[i] : 0);
-      total = saturating_add(total, lengths[i]);
-    }
-    std::int32_t inclusive = own;
+  static NSAMETA_DEVICE query_sums sum_queries(smem& s, std::int32_t own) {
+    std::int32_t up_to = own;
     NSAMETA_UNROLL
     for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-      const std::int32_t below = Rt::shfl_up(inclusive, distance);
-      inclusive = formula::wrap_add(inclusive, Rt::lane() >= distance ? below : 0);
+      const std::int32_t of_below = Rt::shfl_up(up_to, distance);
+      up_to = formula::wrap_add(up_to, Rt::lane() >= distance ? of_below : 0);
     }
-    before = kGroups > 1 ? Rt::reduce_add(before) : 0;
-    return {formula::wrap_add(before, formula::wrap_sub(inclusive, own)), saturating_reduce<Rt>(total)};
+    const std::int32_t before = formula::wrap_sub(up_to, own);
+    const std::int32_t capped = saturating_reduce<Rt>(own);
+    if constexpr (kGroups == 1) return {before, capped};
+    put(s, 0, Rt::shfl(up_to, Rt::kWarp - 1));
+    put(s, 1, capped);
+    Rt::sync_block();
+    return {formula::wrap_add(below(s, 0), before), saturating_reduce<Rt>(of_lane(s, 1))};
   }
 
   // Role 0: T, cu_seqlens_q and the faults.
-  static NSAMETA_DEVICE void write_query_lengths(const params& p, std::int32_t group, std::int32_t query_width) {
-    const std::int32_t request = group * Rt::kWarp + Rt::lane();
+  static NSAMETA_DEVICE void write_query_lengths(smem& s, const params& p, std::int32_t query_width) {
+    const std::int32_t request = Rt::thread_idx();
     const std::int32_t readable = not_negative(smaller(request, p.batch - 1));
     const std::int32_t stored_kv = load_kv(p, readable);
     const std::int32_t stored_q = kRagged ? load_q(p, readable) : query_width;
     const std::int32_t q = not_negative(stored_q);
     query_sums sums{wrapped_product(request, q), constant_total(p, q)};
-    if constexpr (kRagged) sums = sum_queries(p, group, request < p.batch ? q : 0);
+    if constexpr (kRagged) sums = sum_queries(s, request < p.batch ? q : 0);
     if (request == 0) write_total_tokens<Rt>(p, sums.num_tokens);
     if (request < p.batch) report_lengths<Rt>(p, request, stored_kv, stored_q);
     if (!kSeedOnly && p.cu_seqlens_q != nullptr) store_cu(p, p.cu_seqlens_q, request, sums.before, q);
   }
 
   // Role 1: cache_seqlens, cu_seqlens_k.
-  static NSAMETA_DEVICE void write_key_lengths(const params& p, std::int32_t group, std::int32_t query_width) {
-    const auto view = group_view < kKeys ? kKeyedOutputs : 0U > ::make(p, group, query_width);
+  static NSAMETA_DEVICE void write_key_lengths(smem& s, const params& p, std::int32_t query_width) {
+    const auto view = group_view < kKeys ? kKeyedOutputs : 0U > ::make(s, p, query_width);
     if (p.cache_seqlens != nullptr && view.request < p.batch) p.cache_seqlens[view.request] = view.lengths.kv;
     if (kKeys && p.cu_seqlens_k != nullptr) {
       store_cu(p, p.cu_seqlens_k, view.request, view.before.keys, view.lengths.kv);
@@ -199,8 +240,8 @@ struct build_metadata_small {
   }
 
   // Role 2: paged_mqa_ctx_lens_2d, and nsa_cu_seqlens_k[T].
-  static NSAMETA_DEVICE void write_context_lengths(const params& p, std::int32_t group, std::int32_t query_width) {
-    const std::int32_t request = group * Rt::kWarp + Rt::lane();
+  static NSAMETA_DEVICE void write_context_lengths(smem& s, const params& p, std::int32_t query_width) {
+    const std::int32_t request = Rt::thread_idx();
     if (p.ctx_lens != nullptr && request < p.batch) {
       const std::int32_t kv = not_negative(load_kv(p, request));
       std::int32_t* const row = p.ctx_lens + request * p.ctx_lens_row_stride;
@@ -208,34 +249,36 @@ struct build_metadata_small {
       for (std::int32_t column = 0; column < p.ctx_lens_columns; ++column) row[column] = kv;
     }
     if constexpr (kKeys) {
-      if (group != 0 || p.capacity[SPARSE_CU] == 0) return;
-      const auto all = group_sums::template sum_below<kSummedOutputs>(p, p.batch, query_width);
+      if (p.capacity[SPARSE_CU] == 0) return;
+      const auto lengths = load_lengths_if<kRagged>(p, request, query_width, request < p.batch);
+      const auto of_warp = totals<kSummedOutputs>::of(p, lengths).reduced();
+      share<kSummedOutputs>(s, of_warp);
+      const auto all = kGroups > 1 ? sums_of_all<kSummedOutputs>(s) : of_warp;
       if (request == 0) store_token_output(p, SPARSE_CU, num_tokens_of(p, all, query_width), all.sparse_keys);
     }
   }
 
-  static NSAMETA_DEVICE void run(smem&, const params& p) {
+  static NSAMETA_DEVICE void run(smem& s, const params& p) {
     Rt::allow_next_launch();
-    const std::int32_t group = kGroups == 1 ? 0 : Rt::block_idx() & ((1 << p.group_bits) - 1);
-    const std::int32_t role = kGroups == 1 ? Rt::block_idx() : Rt::block_idx() >> p.group_bits;
+    const std::int32_t role = Rt::block_idx();
     const std::int32_t query_width = load_query_width<kRagged>(p);
     if constexpr (kSeedOnly) {
       if (role == 0) {
-        write_query_lengths(p, group, query_width);
+        write_query_lengths(s, p, query_width);
       } else {
-        write_tokens<kSeedOutputs>(p, group, query_width, role - 1);
+        write_tokens<kSeedOutputs>(s, p, query_width, role - 1);
       }
     } else {
       const std::int32_t slice = role - kNumRoles;
-      if (role == 0) write_query_lengths(p, group, query_width);
-      if (role == 1) write_key_lengths(p, group, query_width);
-      if (role == 2) write_context_lengths(p, group, query_width);
-      if (slice >= 0 && slice < p.num_slices) write_tokens<kPlainOutputs>(p, group, query_width, slice);
+      if (role == 0) write_query_lengths(s, p, query_width);
+      if (role == 1) write_key_lengths(s, p, query_width);
+      if (role == 2) write_context_lengths(s, p, query_width);
+      if (slice >= 0 && slice < p.num_slices) write_tokens<kPlainOutputs>(s, p, query_width, slice);
       if constexpr (kKeys) {
         const std::int32_t second = slice - p.num_slices;
         const std::int32_t third = second - p.num_slices;
-        if (second >= 0 && third < 0) write_tokens<kKeyedOutputs>(p, group, query_width, second);
-        if (third >= 0) write_tokens<kSummedOutputs>(p, group, query_width, third);
+        if (second >= 0 && third < 0) write_tokens<kKeyedOutputs>(s, p, query_width, second);
+        if (third >= 0) write_tokens<kSummedOutputs>(s, p, query_width, third);
       }
     }
   }

@@ -35,11 +35,13 @@ struct explaining_launcher {
   text_writer* text;
 
   template <class Kernel>
-  int operator()(int num_blocks, int block_threads, const typename Kernel::params&, int num_sets = 1) const {
+  int operator()(int num_blocks, int block_threads, const typename Kernel::params&, int num_sets = 1,
+                 int cluster_size = 1) const {
     text->line("kernel: %s", short_kernel_name(typeid(Kernel)).c_str());
     text->line("blocks: %d", num_blocks);
     text->line("threads: %d", block_threads);
     text->line("sets: %d", num_sets);
+    text->line("blocks_of_cluster: %d", cluster_size);
     return 0;
   }
 };

@@ -11,7 +11,7 @@ struct gpu_state {
   int device_id;
   int num_multiprocessors;
   int warp_width;
-  bool has_bulk_copies;       // Rt::pipe works on the device
+  bool has_bulk_copies;       // Rt::pipe works on the device, and so do clusters of blocks
   std::uint64_t* fault_word;  // pinned, and mapped for the device
   tunable_values tuning;
 };

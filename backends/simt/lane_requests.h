@@ -30,48 +30,16 @@ struct lane_requests {
     return (!sums::kHasKeys || is_packed(p.seq_lens)) && (!kRagged || is_packed(p.query_lens));
   }
 
-  // kItems elements from `first` on, 0 beyond the batch.
-  template <bool kPacked>
-  static NSAMETA_DEVICE void load_elements(const strided_lengths& from, std::int32_t first, std::int32_t batch,
-                                           std::int32_t (&values)[kItems]) {
-    const std::int32_t room = batch - first;
-    if constexpr (kPacked) {
-      const auto* const address = reinterpret_cast<const std::int32_t*>(from.data) + first;
-      const typename Rt::quad loaded = Rt::load128_if(address, room >= kItems);
-      values[0] = loaded.x;
-      values[1] = loaded.y;
-      values[2] = loaded.z;
-      values[3] = loaded.w;
-      if (room >= kItems || room <= 0) return;
-    }
-    NSAMETA_UNROLL
-    for (int i = 0; i < kItems; ++i) values[i] = i < room ? load_length(from, first + i) : 0;
-  }
-
-  // Of the warp's requests from first_of_warp on; beyond the batch both lengths are 0. Queries are as stored.
-  template <bool kPacked>
-  static NSAMETA_DEVICE lane_requests load_stored(const params& p, std::int32_t first_of_warp,
-                                                  std::int32_t query_width) {
+  // Of the warp's requests from first_of_warp on; beyond the batch both lengths are 0.
+  static NSAMETA_DEVICE lane_requests load(const params& p, std::int32_t first_of_warp, std::int32_t query_width) {
     const std::int32_t first = first_of_lane(first_of_warp);
-    std::int32_t stored_kv[kItems];
-    std::int32_t stored_q[kItems];
-    load_elements<kPacked>(p.seq_lens, first, p.batch, stored_kv);
-    if constexpr (kRagged) load_elements<kPacked>(p.query_lens, first, p.batch, stored_q);
     lane_requests requests;
     NSAMETA_UNROLL
     for (int i = 0; i < kItems; ++i) {
       const bool exists = i < p.batch - first;
-      const std::int32_t kv = exists ? formula::wrap_add(stored_kv[i], p.kv_offset) : 0;
-      requests.lengths[i] = {not_negative(kv), kRagged ? stored_q[i] : exists ? query_width : 0};
+      const std::int32_t q = !exists ? 0 : kRagged ? load_q(p, first + i) : query_width;
+      requests.lengths[i] = {exists ? not_negative(load_kv(p, first + i)) : 0, not_negative(q)};
     }
-    return requests;
-  }
-
-  // The same, with negative queries as 0.
-  static NSAMETA_DEVICE lane_requests load(const params& p, std::int32_t first_of_warp, std::int32_t query_width) {
-    lane_requests requests = load_stored<false>(p, first_of_warp, query_width);
-    NSAMETA_UNROLL
-    for (int i = 0; i < kItems; ++i) requests.lengths[i].q = not_negative(requests.lengths[i].q);
     return requests;
   }
 

@@ -25,18 +25,24 @@ auto launch_small(const build_metadata_params& params, const build_metadata_poli
              : launch.template operator()<many_groups>(policy.num_blocks, policy.block_threads, params);
 }
 
+template <class Kernel, class Launcher>
+auto launch_large(const build_metadata_params& params, const build_metadata_policy& policy, Launcher launch) {
+  constexpr int kNumSets = 1;
+  return launch.template operator()<Kernel>(policy.num_blocks, policy.block_threads, params, kNumSets,
+                                            policy.cluster_size);
+}
+
 template <class Rt, bool kRagged, bool kKeys, class Launcher>
 auto launch_lengths(const build_metadata_params& params, const build_metadata_policy& policy, Launcher launch) {
   if constexpr (!kKeys) {
     if (policy.is_seed_only) {
       using large = build_metadata_large<Rt, kRagged, false, true>;
       return policy.is_small ? launch_small<Rt, kRagged, false, true>(params, policy, launch)
-                             : launch.template operator()<large>(policy.num_blocks, policy.block_threads, params);
+                             : launch_large<large>(params, policy, launch);
     }
   }
   if (policy.is_small) return launch_small<Rt, kRagged, kKeys, false>(params, policy, launch);
-  return launch.template operator()<build_metadata_large<Rt, kRagged, kKeys, false>>(policy.num_blocks,
-                                                                                     policy.block_threads, params);
+  return launch_large<build_metadata_large<Rt, kRagged, kKeys, false>>(params, policy, launch);
 }
 
 // ---- tables, schedule, plan -----------------------------------------------------------------------------------------
@@ -173,7 +179,8 @@ auto choose_build_metadata(const Rules& rules, const nsameta_build_metadata_desc
                         is_step_launch(rules, desc, measure(desc, {static_cast<const output_params*>(&params), 1}),
                                        state.num_multiprocessors);
   if (!is_lengths_alone || is_plain) return launch_all<Rt>(rules, desc, params, state, is_plain, launch);
-  const build_metadata_policy policy = choose_length_policy(rules, desc, params, Rt::kWarp, state.num_multiprocessors);
+  const build_metadata_policy policy = choose_length_policy(
+      rules, desc, params, Rt::kHasClusters && state.has_bulk_copies, Rt::kWarp, state.num_multiprocessors);
   tell(rules, policy);
   set_policy(params, policy);
   const bool is_ragged = desc.query_source == NSAMETA_QUERY_RAGGED;
@@ -185,8 +192,8 @@ auto choose_build_metadata(const Rules& rules, const nsameta_build_metadata_desc
                    : launch_lengths<Rt, false, false>(params, policy, launch);
 }
 
-// launch: a functor template <class Kernel>(num_blocks, block_threads, params, num_sets = 1) that returns the vendor's
-// error code.
+// launch: a functor template <class Kernel>(num_blocks, block_threads, params, num_sets = 1, cluster_size = 1) that
+// returns the vendor's error code.
 template <class Rt, class Launcher>
 auto launch_build_metadata(const nsameta_build_metadata_desc& desc, const gpu_state& state, Launcher launch) {
   return choose_build_metadata<Rt>(silent_rules(state.tuning), desc, state, launch);

@@ -16,6 +16,7 @@ struct prepared_launch {
   int num_blocks;
   int block_threads;
   int num_sets;
+  int cluster_size;
   alignas(64) unsigned char kept[kMaxBytes];
 };
 
@@ -33,7 +34,7 @@ struct keeping_launcher {
 
   template <class Kernel>
   typename Api::error operator()(int num_blocks, int block_threads, const typename Kernel::params& params,
-                                 int num_sets = 1) const {
+                                 int num_sets = 1, int cluster_size = 1) const {
     using kept = kept_launch<Kernel>;
     static_assert(sizeof(kept) <= prepared_launch<Api>::kMaxBytes && alignof(kept) <= 64);
     static_assert(std::is_trivially_destructible_v<kept>);
@@ -41,11 +42,13 @@ struct keeping_launcher {
     prepared->num_blocks = num_blocks;
     prepared->block_threads = block_threads;
     prepared->num_sets = num_sets;
+    prepared->cluster_size = cluster_size;
     prepared->run = [](const prepared_launch<Api>& own, typename Api::stream stream) {
       const kept& of_kernel = *std::launder(reinterpret_cast<const kept*>(own.kept));
       Launcher launch_on = of_kernel.launch;
       launch_on.stream = stream;
-      return launch_on.template operator()<Kernel>(own.num_blocks, own.block_threads, of_kernel.params, own.num_sets);
+      return launch_on.template operator()<Kernel>(own.num_blocks, own.block_threads, of_kernel.params, own.num_sets,
+                                                   own.cluster_size);
     };
     return Api::kSuccess;
   }

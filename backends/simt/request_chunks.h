@@ -1,10 +1,12 @@
 // Sums over the requests of a batch of any size: requests are divided into at most kMaxChunks chunks, and each block
-// sums up all of them by itself. What lies before a chunk every warp adds up when it asks.
+// sums up all of them by itself, or its share of them in a cluster, whose blocks tell each other. What lies before a
+// chunk every warp adds up when it asks.
 #pragma once
 
 #include <cstdint>
 
 #include "backends/simt/build_metadata_policy.h"
+#include "backends/simt/chunk_sums.h"
 #include "backends/simt/lane_requests.h"
 
 namespace nsameta::simt {
@@ -19,15 +21,26 @@ struct request_chunks {
   static constexpr int kOfLane = kMaxChunks / Rt::kWarp;
   using params = build_metadata_params;
   using sums = prefix_sum<kSums>;
-  using other_sums = prefix_sum<kSums & ~(kTokenSum | kWrappedTokenSum)>;  // than those of tokens
   using requests = lane_requests<Rt, kRagged, kSums>;
-  static constexpr int kAhead = sums::kHasKeys ? 4 : 8;  // chunks that a warp has under way
   struct smem {
     typename sums::template array<kMaxChunks> of_chunk;
   };
 
   // Of this block.
   static NSAMETA_DEVICE std::int32_t num_warps() { return Rt::block_dim() / Rt::kWarp; }
+
+  // Launches with tables have no clusters, since their first blocks do something else.
+  static constexpr bool kMayShare = Rt::kHasClusters && !sums::kHasHighKeys;
+
+  // Blocks that share the sums.
+  static NSAMETA_DEVICE int cluster_size() {
+    if constexpr (kMayShare) return Rt::cluster_size();
+    return 1;
+  }
+  static NSAMETA_DEVICE std::int32_t warp_of_cluster() {
+    if constexpr (kMayShare) return Rt::warp() * Rt::cluster_size() + Rt::cluster_rank();
+    return Rt::warp();
+  }
 
   static NSAMETA_DEVICE std::int32_t count(const params& p) {
     return p.batch > 0 ? ((p.batch - 1) >> p.chunk_bits) + 1 : 1;
@@ -38,8 +51,11 @@ struct request_chunks {
     return {begin, p.batch - begin > 1 << p.chunk_bits ? begin + (1 << p.chunk_bits) : p.batch};
   }
 
-  // Every thread of the block calls; a barrier has to follow.
+  // Every thread of the block calls. Behind it the sums are there.
   static NSAMETA_DEVICE void sum(smem& s, const params& p, std::int32_t query_width) {
+    if constexpr (kMayShare) {
+      if (cluster_size() > 1) Rt::begin_cluster();
+    }
     const std::int32_t width = not_negative(query_width);
     const bool is_plain = p.sparsity.kpool == 1 && p.sparsity.topk <= formula::kMaxPlainSum &&
                           (kRagged || width <= formula::kMaxPlainSum);
@@ -51,85 +67,54 @@ struct request_chunks {
     if constexpr (kRagged) {
       for (std::int32_t i = count(p) + Rt::thread_idx(); i < kMaxChunks; i += Rt::block_dim()) s.of_chunk.tokens[i] = 0;
     }
+    if constexpr (kMayShare) {
+      if (cluster_size() > 1) return Rt::sync_cluster();
+    }
+    Rt::sync_block();
   }
 
-  // A warp has several chunks under way, and adds query lengths without a look at each.
-  // kFast: 16 bytes at a time, and no pools.
   template <bool kFast>
   static NSAMETA_DEVICE void sum_chunks(smem& s, const params& p, std::int32_t query_width) {
+    using chunk_sums = simt::chunk_sums<Rt, kRagged, kSums, kFast>;
+    constexpr int kOfWarp = Rt::kWarp / chunk_sums::kGroup;
     const std::int32_t chunks = count(p);
     NSAMETA_NO_UNROLL
-    for (std::int32_t begin = Rt::warp(); begin < chunks; begin += num_warps() * kAhead) {
-      prefix partial[kAhead] = {};
-      std::uint32_t query_bits = 0;
-      NSAMETA_NO_UNROLL
-      for (std::int32_t offset = 0; offset < 1 << p.chunk_bits; offset += requests::kOfWarp) {
-        requests loaded[kAhead];
-        NSAMETA_UNROLL
-        for (int k = 0; k < kAhead; ++k) {
-          const std::int32_t chunk = begin + k * num_warps();
-          if (chunk >= chunks) break;
-          loaded[k] = requests::template load_stored<kFast>(p, (chunk << p.chunk_bits) + offset, query_width);
-        }
-        NSAMETA_UNROLL
-        for (int k = 0; k < kAhead; ++k) {
-          if (begin + k * num_warps() >= chunks) break;
-          add_unchecked<kFast>(p, loaded[k], partial[k], query_bits);
-        }
-      }
-      // Each query is so short that a chunk's sum is below 2^31, and none is negative.
-      const bool is_exact = query_bits <= static_cast<std::uint32_t>(INT32_MAX) >> p.chunk_bits;
-      if (kRagged && Rt::any(!is_exact)) {
-        sum_checked(s, p, begin);
-        continue;
-      }
-      NSAMETA_UNROLL
-      for (int k = 0; k < kAhead; ++k) {
-        const std::int32_t chunk = begin + k * num_warps();
-        if (chunk >= chunks) break;
-        prefix all = other_sums::template reduce<Rt>(partial[k]);
-        if constexpr (kRagged) all.tokens = all.tokens_wrapped = Rt::reduce_add(partial[k].tokens);
-        if (Rt::lane() == 0) s.of_chunk.set(chunk, all);
+    for (std::int32_t begin = warp_of_cluster() * kOfWarp; begin < chunks;
+         begin += cluster_size() * num_warps() * kOfWarp) {
+      const std::int32_t chunk = begin + Rt::lane() / chunk_sums::kGroup;
+      const auto sum = chunk_sums::add_up(p, chunk, query_width);
+      const prefix all = sum.reduce(p);
+      if (kRagged && Rt::any(!sum.is_exact(p))) {
+        NSAMETA_NO_UNROLL
+        for (int i = 0; i < kOfWarp; ++i) sum_checked(s, p, begin + i);
+      } else if (chunk < chunks) {
+        put(s, chunk, all, chunk_sums::lane_of_group());
       }
     }
   }
 
-  template <bool kFast>
-  static NSAMETA_DEVICE void add_unchecked(const params& p, const requests& added, prefix& sum,
-                                           std::uint32_t& query_bits) {
-    NSAMETA_UNROLL
-    for (int i = 0; i < kLaneRequests; ++i) {
-      const request_lengths& lengths = added.lengths[i];
-      prefix own{};
-      if constexpr (sums::kHasKeys) {
-        own.keys = lengths.kv;
-        own.sparse_keys =
-            kFast ? plain_sparse_keys_of(p, lengths) : sparse_keys_of(p, {lengths.kv, not_negative(lengths.q)});
-      }
-      const std::int32_t tokens = formula::wrap_add(sum.tokens, lengths.q);
-      sum = other_sums::add(sum, own);
-      if constexpr (!kRagged) continue;
-      sum.tokens = tokens;
-      query_bits |= static_cast<std::uint32_t>(lengths.q);
+  // For queries that are negative or so long that sums have to be capped. By a whole warp.
+  static NSAMETA_DEVICE void sum_checked(smem& s, const params& p, std::int32_t chunk) {
+    if (chunk >= count(p)) return;
+    const half_open of_chunk = requests_of(p, chunk);
+    prefix partial{};
+    NSAMETA_NO_UNROLL
+    for (std::int32_t first = of_chunk.begin; first < of_chunk.end; first += requests::kOfWarp) {
+      partial = sums::add(partial, requests::load(p, first, 0).sum(p));
     }
+    put(s, chunk, sums::template reduce<Rt>(partial), Rt::lane());
   }
 
-  // The warp's chunks from `begin` on once more, for queries that are negative or so long that sums have to be capped.
-  static NSAMETA_DEVICE void sum_checked(smem& s, const params& p, std::int32_t begin) {
-    const std::int32_t chunks = count(p);
-    NSAMETA_NO_UNROLL
-    for (int k = 0; k < kAhead; ++k) {
-      const std::int32_t chunk = begin + k * num_warps();
-      if (chunk >= chunks) return;
-      const half_open of_chunk = requests_of(p, chunk);
-      prefix partial{};
-      NSAMETA_NO_UNROLL
-      for (std::int32_t first = of_chunk.begin; first < of_chunk.end; first += requests::kOfWarp) {
-        partial = sums::add(partial, requests::load(p, first, 0).sum(p));
+  // To this block and to its peers, one a lane.
+  static NSAMETA_DEVICE void put(smem& s, std::int32_t chunk, const prefix& all, int lane) {
+    if (lane >= cluster_size()) return;
+    if constexpr (kMayShare) {
+      if (cluster_size() > 1) {
+        return s.of_chunk.set(chunk, all,
+                              [lane](std::int32_t* cell, std::int32_t x) { Rt::store_to_peer(cell, lane, x); });
       }
-      partial = sums::template reduce<Rt>(partial);
-      if (Rt::lane() == 0) s.of_chunk.set(chunk, partial);
     }
+    s.of_chunk.set(chunk, all);
   }
 
   // ---- what follows is called by all lanes of a warp ----------------------------------------------------------------

@@ -65,12 +65,6 @@ NSAMETA_DEVICE std::int32_t sparse_keys_of(const build_metadata_params& p, const
                            formula::dsa_sum_at(before, clamp, p.sparsity));
 }
 
-// The same without pools, see formula::plain_dsa_sum.
-NSAMETA_DEVICE std::int32_t plain_sparse_keys_of(const build_metadata_params& p, const request_lengths& lengths) {
-  const std::int32_t before = formula::wrap_sub(lengths.kv, lengths.q);
-  return formula::plain_dsa_sum(p.clamp != 0 ? not_negative(before) : before, lengths.kv, p.sparsity.topk);
-}
-
 // What of a request its tokens need, in a form that leaves one addition for each value:
 //   visible(t) = visible_base + t;  nsa_cu_seqlens_k[t] = sparse_base + S(visible(t) - 1).
 struct request_terms {

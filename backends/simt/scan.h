@@ -119,14 +119,20 @@ struct prefix_sum {
     std::int32_t sparse_keys[kHasKeys ? kCount : 1];
     std::int32_t keys_high[kHasHighKeys ? kCount : 1];
 
-    NSAMETA_DEVICE void set(int i, const prefix& value) {
-      if constexpr (kHasTokens) tokens[i] = value.tokens;
-      if constexpr (kHasWrapped) tokens_wrapped[i] = value.tokens_wrapped;
+    // store(cell, value)
+    template <class Store>
+    NSAMETA_DEVICE void set(int i, const prefix& value, Store store) {
+      if constexpr (kHasTokens) store(&tokens[i], value.tokens);
+      if constexpr (kHasWrapped) store(&tokens_wrapped[i], value.tokens_wrapped);
       if constexpr (kHasKeys) {
-        keys[i] = value.keys;
-        sparse_keys[i] = value.sparse_keys;
+        store(&keys[i], value.keys);
+        store(&sparse_keys[i], value.sparse_keys);
       }
-      if constexpr (kHasHighKeys) keys_high[i] = value.keys_high;
+      if constexpr (kHasHighKeys) store(&keys_high[i], value.keys_high);
+    }
+
+    NSAMETA_DEVICE void set(int i, const prefix& value) {
+      set(i, value, [](std::int32_t* cell, std::int32_t x) { *cell = x; });
     }
 
     NSAMETA_DEVICE prefix get(int i) const {

@@ -51,7 +51,8 @@ struct launcher {
   api::stream stream;
 
   template <class Kernel>
-  api::error operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int = 1) const {
+  api::error operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int = 1,
+                        int = 1) const {
     return count_launch(kKernelName<Kernel>.c_str(), num_blocks, block_threads, &params);
   }
 };

@@ -156,10 +156,12 @@ struct launcher {
   stream_state* stream;
 
   template <class Kernel>
-  error operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int num_sets = 1) const {
+  error operator()(int num_blocks, int block_threads, const typename Kernel::params& params, int num_sets = 1,
+                   int cluster_size = 1) const {
     const auto run = [=] {
       launches_of<Kernel>.add();
-      failure_text() = run_kernel<Kernel, kWidth>(num_blocks, num_sets, block_threads, params, next_seed());
+      failure_text() =
+          run_kernel<Kernel, kWidth>(num_blocks, num_sets, block_threads, params, next_seed(), cluster_size);
       return failure_text().empty() ? error::SUCCESS : error::KERNEL_FAILED;
     };
     if (stream == nullptr || !stream->is_capturing) return run();

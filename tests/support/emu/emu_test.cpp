@@ -170,6 +170,76 @@ TEST(emulator, catches_lanes_of_32_in_waves_of_64) {
   EXPECT_EQ((times_caught<64, bug::LANES_OF_32>()), kSeeds);
 }
 
+enum class cluster_bug {
+  NONE,
+  NO_SYNC,          // peers' stores are read before they have arrived
+  NO_SUCH_PEER,     // a store to a block that the cluster does not have
+  NOT_SHARED,       // a store to a peer of what is not shared memory
+  EARLY_RETURN,     // a block leaves while its peer waits
+  BARRIER_OF_BLOCK  // a warp waits for its block while another one waits for the cluster
+};
+
+// Each block gives the sum of its threads' numbers to the other one.
+template <cluster_bug kBug>
+struct exchange_in_cluster {
+  struct params {
+    std::int32_t* sums;  // one a block
+  };
+  struct smem {
+    std::int32_t of_block[2];
+  };
+  using trait = rt<32>;
+
+  static void run(smem& s, const params& p) {
+    const int rank = trait::cluster_rank();
+    if (kBug == cluster_bug::EARLY_RETURN && rank == 1) return;
+    if (kBug == cluster_bug::BARRIER_OF_BLOCK && trait::warp() == 0) trait::sync_block();
+    trait::begin_cluster();
+    std::int32_t outside = 0;
+    if (trait::thread_idx() < trait::cluster_size()) {
+      std::int32_t* const cell = kBug == cluster_bug::NOT_SHARED ? &outside : &s.of_block[rank];
+      trait::store_to_peer(cell, trait::thread_idx() + (kBug == cluster_bug::NO_SUCH_PEER ? 1 : 0), 10 + rank);
+    }
+    if (kBug != cluster_bug::NO_SYNC) trait::sync_cluster();
+    if (trait::thread_idx() == 0) p.sums[trait::block_idx()] = s.of_block[1 - rank];
+  }
+};
+
+template <cluster_bug kBug>
+outcome run_cluster(std::uint64_t seed) {
+  constexpr int kPairs = 3;
+  std::vector<std::int32_t> sums(2 * kPairs);
+  const std::string failure =
+      run_kernel<exchange_in_cluster<kBug>, 32>(2 * kPairs, 1, kThreads, {sums.data()}, seed, 2);
+  return {failure, sums == std::vector<std::int32_t>{11, 10, 11, 10, 11, 10}};
+}
+
+template <cluster_bug kBug>
+void expect_cluster_error(const std::string& part) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const outcome o = run_cluster<kBug>(seed);
+    EXPECT_NE(o.failure.find(part), std::string::npos) << "'" << part << "' is not in:\n" << o.failure;
+  }
+}
+
+TEST(emulator, runs_clusters) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const outcome o = run_cluster<cluster_bug::NONE>(seed);
+    EXPECT_EQ(o.failure, "");
+    EXPECT_TRUE(o.is_right);
+  }
+}
+
+TEST(emulator, catches_what_clusters_must_not_do) {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) EXPECT_FALSE(run_cluster<cluster_bug::NO_SYNC>(seed).is_right);
+  expect_cluster_error<cluster_bug::NO_SUCH_PEER>("stores to a block that its cluster does not have");
+  expect_cluster_error<cluster_bug::NOT_SHARED>("stores to a peer what is not in shared memory");
+  expect_cluster_error<cluster_bug::EARLY_RETURN>("cluster");
+  expect_cluster_error<cluster_bug::BARRIER_OF_BLOCK>("cluster");
+  const std::string failure = run_kernel<exchange_in_cluster<cluster_bug::NONE>, 32>(3, 1, kThreads, {}, 1, 2);
+  EXPECT_NE(failure.find("num_blocks=3 is no multiple of the cluster size 2"), std::string::npos) << failure;
+}
+
 TEST(emulator, refuses_blocks_of_part_of_a_wave) {
   using kernel = block_scan<rt<64>, bug::NONE>;
   const std::string failure = run_kernel<kernel, 64>(1, 1, 96, {}, 1);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 #include <random>
+#include <span>
 #include <sstream>
 #include <vector>
 
@@ -19,6 +20,7 @@ constexpr int kMaxThreadsInFlight = 4096;
 const char* name_of(operation what) {
   switch (what) {
     case operation::NONE: return "nothing";
+    case operation::SYNC_CLUSTER: return "a barrier of the cluster";
     case operation::SYNC_BLOCK: return "sync_block";
     case operation::SYNC_WARP: return "sync_warp";
     case operation::SHUFFLE: return "shfl";
@@ -67,10 +69,12 @@ struct block_state {
   bool is_running = false;
   int num_alive = 0;
   int num_at_barrier = 0;
+  int num_at_cluster_barrier = 0;
   int num_ended = 0;
   std::unique_ptr<std::byte[], aligned_delete> smem;
   std::vector<warp_state> warps;
   std::vector<fiber> fibers;
+  std::vector<std::vector<peer_store>> from_peers;  // that each thread has not taken
 };
 
 class grid {
@@ -80,6 +84,9 @@ class grid {
 
   void meet_warp(operation what, site at);
   void meet_block(site at);
+  void meet_cluster(site at);
+  void send_to_peer(int rank, peer_store store);
+  bool take_from_peers(peer_store* store);
   const std::uint64_t* exchange(operation what, std::uint64_t value, site at);
   fiber& running() { return *running_; }
   const thread_view* find_running() const { return running_ != nullptr ? &running_->view : nullptr; }
@@ -88,7 +95,11 @@ class grid {
  private:
   static void enter_fiber();
   void run_thread();
+  bool can_start_cluster(std::size_t slot) const;
   void start(block_state& block, std::size_t slot);
+  // The blocks of the cluster of one that runs.
+  std::span<block_state> cluster_of(const block_state& block);
+  void release(warp_state& warp);
   void poison(block_state& block);
   warp_state* find_ready();
   fiber* pick();
@@ -103,8 +114,8 @@ class grid {
   thread_body body_;
   const void* params_;
   std::minstd_rand random_;
-  std::vector<std::pair<int, int>> waiting_;  // (set, block) that have not begun, in the order that they will not
-  std::vector<block_state> blocks_;           // in flight
+  std::vector<std::pair<int, int>> waiting_;  // (set, cluster) that have not begun, in the order that they will not
+  std::vector<block_state> blocks_;           // in flight, those of a cluster side by side
   context main_;
   fiber* running_ = nullptr;
   warp_state* current_warp_ = nullptr;
@@ -127,12 +138,14 @@ grid::grid(const char* kernel, const grid_shape& shape, thread_body body, const 
       body_(body),
       params_(params),
       random_(static_cast<unsigned>(seed % 2147483646 + 1)) {
+  const int num_clusters = shape.num_blocks / shape.cluster_size;
   for (int set = 0; set < shape.num_sets; ++set) {
-    for (int block = 0; block < shape.num_blocks; ++block) waiting_.emplace_back(set, block);
+    for (int cluster = 0; cluster < num_clusters; ++cluster) waiting_.emplace_back(set, cluster);
   }
   std::shuffle(waiting_.begin(), waiting_.end(), random_);
-  const auto fitting = static_cast<std::size_t>(std::max(kMaxThreadsInFlight / shape.block_threads, 1));
-  blocks_ = std::vector<block_state>(std::min(waiting_.size(), fitting));
+  const auto fitting =
+      static_cast<std::size_t>(std::max(kMaxThreadsInFlight / (shape.block_threads * shape.cluster_size), 1));
+  blocks_ = std::vector<block_state>(std::min(waiting_.size(), fitting) * static_cast<std::size_t>(shape.cluster_size));
 }
 
 // Garbage of different kinds, so that what is read before it is written shows.
@@ -145,9 +158,16 @@ void grid::poison(block_state& block) {
   }
 }
 
+bool grid::can_start_cluster(std::size_t slot) const {
+  const auto size = static_cast<std::size_t>(shape_.cluster_size);
+  return std::ranges::none_of(std::span(blocks_).subspan(slot, size), &block_state::is_running);
+}
+
 void grid::start(block_state& block, std::size_t slot) {
-  const auto [set, idx] = waiting_.back();
-  waiting_.pop_back();
+  const auto [set, cluster] = waiting_.back();
+  const int rank = static_cast<int>(slot) % shape_.cluster_size;
+  const int idx = cluster * shape_.cluster_size + rank;
+  if (rank == shape_.cluster_size - 1) waiting_.pop_back();
   const auto num_threads = static_cast<std::size_t>(shape_.block_threads);
   const auto width = static_cast<std::size_t>(shape_.warp_width);
   if (block.fibers.empty()) {
@@ -159,7 +179,8 @@ void grid::start(block_state& block, std::size_t slot) {
   poison(block);
   block.is_running = true;
   block.num_alive = shape_.block_threads;
-  block.num_at_barrier = block.num_ended = 0;
+  block.num_at_barrier = block.num_at_cluster_barrier = block.num_ended = 0;
+  block.from_peers.assign(num_threads, {});
   for (std::size_t w = 0; w < block.warps.size(); ++w) {
     auto& warp = block.warps[w];
     warp = {};
@@ -176,7 +197,8 @@ void grid::start(block_state& block, std::size_t slot) {
                shape_.block_threads,
                shape_.num_blocks,
                thread % shape_.warp_width,
-               thread / shape_.warp_width};
+               thread / shape_.warp_width,
+               shape_.cluster_size};
     f.warp = &block.warps[i / width];
     f.waits_in = operation::NONE;
     f.is_done = false;
@@ -210,6 +232,9 @@ void grid::run_thread() {
   ++block.num_ended;
   if (warp.in_operation != 0) fail("a lane ended while others of its warp wait for it");
   if (block.num_at_barrier != 0) fail("a thread ended while others of its block wait for it");
+  for (const block_state& peer : cluster_of(block)) {
+    if (peer.num_at_cluster_barrier != 0) fail("a thread ended while others of its cluster wait for it");
+  }
   if (--block.num_alive == 0) {
     block.is_running = false;
     --num_running_;
@@ -294,15 +319,72 @@ void grid::meet_block(site at) {
   warp.at_barrier |= bit(f.where.lane);
   if (++block.num_at_barrier == shape_.block_threads) {
     block.num_at_barrier = 0;
-    for (auto& each : block.warps) {
-      each.ready |= each.at_barrier;
-      each.at_barrier = 0;
+    for (auto& each : block.warps) release(each);
+  }
+  go_on();
+  f.waits_in = operation::NONE;
+  f.view.last_met = at;
+  ++f.view.now.num_barriers;
+}
+
+void grid::release(warp_state& warp) {
+  warp.ready |= warp.at_barrier;
+  warp.at_barrier = 0;
+}
+
+std::span<block_state> grid::cluster_of(const block_state& block) {
+  const auto size = static_cast<std::size_t>(shape_.cluster_size);
+  const auto slot = static_cast<std::size_t>(&block - blocks_.data());
+  return std::span(blocks_).subspan(slot / size * size, size);
+}
+
+void grid::meet_cluster(site at) {
+  fiber& f = *running_;
+  warp_state& warp = *f.warp;
+  f.waits_in = operation::SYNC_CLUSTER;
+  f.waits_at = at;
+  const auto cluster = cluster_of(*warp.block);
+  int num_waiting = 1;
+  for (const block_state& block : cluster) {
+    if (block.num_ended != 0) fail("threads have ended before a barrier of their cluster");
+    if (block.num_at_barrier != 0) fail("threads of one block wait at its barrier and at that of its cluster");
+    num_waiting += block.num_at_cluster_barrier;
+  }
+  if (warp.in_operation != 0) fail("lanes of one warp wait at a barrier and in an operation");
+  warp.at_barrier |= bit(f.where.lane);
+  ++warp.block->num_at_cluster_barrier;
+  if (num_waiting == shape_.block_threads * shape_.cluster_size) {
+    for (block_state& block : cluster) {
+      block.num_at_cluster_barrier = 0;
+      for (auto& each : block.warps) release(each);
     }
   }
   go_on();
   f.waits_in = operation::NONE;
   f.view.last_met = at;
   ++f.view.now.num_barriers;
+}
+
+void grid::send_to_peer(int rank, peer_store store) {
+  const fiber& f = *running_;
+  const auto cluster = cluster_of(*f.warp->block);
+  if (rank < 0 || rank >= shape_.cluster_size) fail("stores to a block that its cluster does not have");
+  const auto offset = reinterpret_cast<std::byte*>(store.cell) - f.warp->block->smem.get();
+  if (offset < 0 || static_cast<std::size_t>(offset) + sizeof(std::int32_t) > shape_.smem_bytes) {
+    fail("stores to a peer what is not in shared memory");
+  }
+  block_state& peer = cluster[static_cast<std::size_t>(rank)];
+  store.cell = reinterpret_cast<std::int32_t*>(peer.smem.get() + offset);
+  peer.from_peers[static_cast<std::size_t>(f.where.thread_idx)].push_back(store);
+}
+
+bool grid::take_from_peers(peer_store* store) {
+  const fiber& f = *running_;
+  auto& own = f.warp->block->from_peers[static_cast<std::size_t>(f.where.thread_idx)];
+  if (own.empty()) return false;
+  *store = own.back();
+  own.pop_back();
+  return true;
 }
 
 void grid::describe(std::ostream& out, const block_state& block) const {
@@ -352,8 +434,10 @@ void grid::fail(const char* what) {
 
 std::string grid::run() {
   while (failure_.empty()) {
-    for (std::size_t i = 0; i < blocks_.size() && !waiting_.empty(); ++i) {
-      if (!blocks_[i].is_running) start(blocks_[i], i);
+    const auto size = static_cast<std::size_t>(shape_.cluster_size);
+    for (std::size_t first = 0; first < blocks_.size() && !waiting_.empty(); first += size) {
+      if (!can_start_cluster(first)) continue;
+      for (std::size_t i = first; i < first + size; ++i) start(blocks_[i], i);
     }
     if (num_running_ == 0) return "";
     running_ = pick();
@@ -377,6 +461,9 @@ std::string grid::run() {
 const position& here() { return g_grid->running().where; }
 void meet_warp(operation what, site at) { g_grid->meet_warp(what, at); }
 void meet_block(site at) { g_grid->meet_block(at); }
+void meet_cluster(site at) { g_grid->meet_cluster(at); }
+void send_to_peer(int rank, peer_store store) { g_grid->send_to_peer(rank, store); }
+bool take_from_peers(peer_store* store) { return g_grid->take_from_peers(store); }
 const std::uint64_t* exchange(operation what, std::uint64_t value, site at) {
   return g_grid->exchange(what, value, at);
 }
@@ -389,6 +476,10 @@ std::string run_grid(const char* kernel, const grid_shape& shape, thread_body bo
   if (shape.block_threads <= 0 || shape.block_threads % shape.warp_width != 0) {
     return std::string(kernel) + ": block_threads=" + std::to_string(shape.block_threads) +
            " is no multiple of the warp width " + std::to_string(shape.warp_width);
+  }
+  if (shape.num_blocks % shape.cluster_size != 0) {
+    return std::string(kernel) + ": num_blocks=" + std::to_string(shape.num_blocks) +
+           " is no multiple of the cluster size " + std::to_string(shape.cluster_size);
   }
   grid g(kernel, shape, body, params, seed);
   g_grid = &g;

@@ -19,7 +19,7 @@ struct site {
   bool operator==(const site& other) const { return line == other.line && file == other.file; }
 };
 
-enum class operation { NONE, SYNC_BLOCK, SYNC_WARP, SHUFFLE, SHUFFLE_UP, BALLOT, REDUCE };
+enum class operation { NONE, SYNC_CLUSTER, SYNC_BLOCK, SYNC_WARP, SHUFFLE, SHUFFLE_UP, BALLOT, REDUCE };
 
 // Where a thread stands in its grid.
 struct position {
@@ -30,6 +30,7 @@ struct position {
   int grid_dim;
   int lane;
   int warp;
+  int cluster_size;
 };
 
 // Of the thread that runs.
@@ -72,12 +73,25 @@ const thread_view* find_running();
 void meet_warp(operation what, site at);
 // All threads of the block meet.
 void meet_block(site at);
+// All threads of the cluster meet.
+void meet_cluster(site at);
+
+// A store to the same place of another block's shared memory, which the thread of that block with the same number does
+// when it takes it.
+struct peer_store {
+  std::int32_t* cell;
+  std::int32_t value;
+};
+void send_to_peer(int rank, peer_store store);
+// False: there are no more.
+bool take_from_peers(peer_store* store);
 
 // All lanes of the warp meet, each with a value; afterwards any of them can be read until the lanes meet again.
 const std::uint64_t* exchange(operation what, std::uint64_t value, site at);
 
 struct grid_shape {
   int num_blocks;
+  int cluster_size;  // divides num_blocks
   int num_sets;
   int block_threads;
   int warp_width;

@@ -19,6 +19,7 @@ template <int kWidth>
 struct rt {
   static constexpr int kWarp = kWidth;
   static constexpr bool kHasPipe = true;
+  static constexpr bool kHasClusters = kWidth == 32;  // waves of 64 are AMD's, who have none
   using pipe = emu::pipe;
 
   static int thread_idx() { return here().thread_idx; }
@@ -31,6 +32,17 @@ struct rt {
   static std::int32_t per_lane(std::int32_t value) { return value; }
 
   static void allow_next_launch() {}
+
+  static int cluster_size() { return here().cluster_size; }
+  static int cluster_rank() { return here().block_idx % here().cluster_size; }
+  static void begin_cluster(site at = site::here()) { meet_cluster(at); }
+  // Everything that was stored to peers arrives as late as the barrier allows.
+  static void sync_cluster(site at = site::here()) {
+    meet_cluster(at);
+    for (peer_store store{}; take_from_peers(&store);) *store.cell = store.value;
+    meet_block(at);
+  }
+  static void store_to_peer(std::int32_t* cell, int rank, std::int32_t value) { send_to_peer(rank, {cell, value}); }
 
   static void sync_block(site at = site::here()) { meet_block(at); }
   static void sync_warp(site at = site::here()) { meet_warp(operation::SYNC_WARP, at); }
@@ -114,9 +126,10 @@ std::string kernel_name() {
 // Runs a kernel of backends/simt. Returns what went wrong, or "".
 template <class Kernel, int kWidth>
 std::string run_kernel(int num_blocks, int num_sets, int block_threads, const typename Kernel::params& params,
-                       std::uint64_t seed) {
+                       std::uint64_t seed, int cluster_size = 1) {
   static_assert(std::is_trivially_destructible_v<typename Kernel::smem>);
   const grid_shape shape{.num_blocks = num_blocks,
+                         .cluster_size = cluster_size,
                          .num_sets = num_sets,
                          .block_threads = block_threads,
                          .warp_width = kWidth,
