@@ -10,6 +10,7 @@
 #include "backends/simt/build_metadata_step.h"
 #include "backends/simt/explaining_launcher.h"
 #include "backends/simt/gpu_state.h"
+#include "backends/simt/length_policy.h"
 #include "backends/simt/output_sets.h"
 
 namespace nsameta::simt {
