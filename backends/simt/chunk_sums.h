@@ -14,9 +14,10 @@ template <class Rt, bool kRagged, unsigned kSums, bool kFast>
 struct chunk_sums {
   using params = build_metadata_params;
   using sums = prefix_sum<kSums>;
-  static constexpr int kGroup = 8;  // lanes
+  // Lanes of a group. Lengths that are read one by one are spread wider, so that as few reads follow one another.
+  static constexpr int kGroup = kFast ? 8 : 16;
   static constexpr int kItems = kLaneRequests;
-  static constexpr int kStrideBits = 5;
+  static constexpr int kStrideBits = kFast ? 5 : 6;
   static constexpr int kStride = 1 << kStrideBits;  // requests that a group reads at a time
   static_assert(kGroup * kItems == kStride);
   static constexpr int kAhead = kFast ? 4 : 2;  // pieces that a lane has under way
