@@ -1,143 +1,31 @@
-#include "tests/support/emu/grid.h"
+#include "tests/support/emu/grid_state.h"
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
-#include <random>
-#include <span>
 #include <sstream>
-#include <vector>
-
-#include "tests/support/emu/fiber.h"
 
 namespace nsameta::emu {
 namespace {
 
-constexpr int kMaxLanes = 64;
 constexpr int kMaxThreadsInFlight = 4096;
 
-const char* name_of(operation what) {
-  switch (what) {
-    case operation::NONE: return "nothing";
-    case operation::SYNC_CLUSTER: return "a barrier of the cluster";
-    case operation::SYNC_BLOCK: return "sync_block";
-    case operation::SYNC_WARP: return "sync_warp";
-    case operation::SHUFFLE: return "shfl";
-    case operation::SHUFFLE_UP: return "shfl_up";
-    case operation::BALLOT: return "ballot";
-    case operation::REDUCE: return "reduce_add";
-  }
-  return "?";
-}
-
-constexpr std::uint64_t bit(int lane) { return std::uint64_t{1} << lane; }
-
-struct warp_state;
-struct block_state;
-
-struct fiber {
-  context at;
-  position where{};
-  warp_state* warp = nullptr;
-  operation waits_in = operation::NONE;
-  site waits_at{};
-  thread_view view;
-  bool is_done = false;
-};
-
-struct warp_state {
-  block_state* block = nullptr;
-  fiber* lanes = nullptr;
-  std::uint64_t ready = 0;
-  std::uint64_t in_operation = 0;
-  std::uint64_t at_barrier = 0;
-  std::uint64_t ended = 0;
-  operation what{};  // of the lanes in an operation
-  site at{};
-  // Two sets: a lane that is ahead by one operation must not overwrite what others still read.
-  unsigned generation = 0;
-  std::uint64_t values[2][kMaxLanes] = {};
-};
-
-struct aligned_delete {
-  std::align_val_t alignment{1};
-  void operator()(std::byte* data) const { ::operator delete[](data, alignment); }
-};
-
-struct block_state {
-  bool is_running = false;
-  int num_alive = 0;
-  int num_at_barrier = 0;
-  int num_at_cluster_barrier = 0;
-  int num_ended = 0;
-  std::unique_ptr<std::byte[], aligned_delete> smem;
-  std::vector<warp_state> warps;
-  std::vector<fiber> fibers;
-  std::vector<std::vector<peer_store>> from_peers;  // that each thread has not taken
-};
-
-class grid {
- public:
-  grid(const char* kernel, const grid_shape& shape, thread_body body, const void* params, std::uint64_t seed);
-  std::string run();
-
-  void meet_warp(operation what, site at);
-  void meet_block(site at);
-  void meet_cluster(site at);
-  void send_to_peer(int rank, peer_store store);
-  bool take_from_peers(peer_store* store);
-  const std::uint64_t* exchange(operation what, std::uint64_t value, site at);
-  fiber& running() { return *running_; }
-  const thread_view* find_running() const { return running_ != nullptr ? &running_->view : nullptr; }
-  [[noreturn]] void fail(const char* what);
-
- private:
-  static void enter_fiber();
-  void run_thread();
-  bool can_start_cluster(std::size_t slot) const;
-  void start(block_state& block, std::size_t slot);
-  // The blocks of the cluster of one that runs.
-  std::span<block_state> cluster_of(const block_state& block);
-  void release(warp_state& warp);
-  void poison(block_state& block);
-  warp_state* find_ready();
-  fiber* pick();
-  // Leaves the running fiber for another, or for run() when none is ready.
-  void go_on();
-  std::string text_of_failure(const char* what) const;
-  void describe(std::ostream& out, const block_state& block) const;
-  std::uint64_t below(std::uint64_t count) { return random_() % count; }
-
-  const char* kernel_;
-  grid_shape shape_;
-  thread_body body_;
-  const void* params_;
-  std::minstd_rand random_;
-  std::vector<std::pair<int, int>> waiting_;  // (set, cluster) that have not begun, in the order that they will not
-  std::vector<block_state> blocks_;           // in flight, those of a cluster side by side
-  context main_;
-  fiber* running_ = nullptr;
-  warp_state* current_warp_ = nullptr;
-  int num_running_ = 0;
-  std::string failure_;
-  std::uint64_t number_ = ++num_grids;
-  static inline std::uint64_t num_grids = 0;
-};
-
 grid* g_grid = nullptr;
+std::uint64_t g_num_grids = 0;
 
 stack_pool& stacks() {
   static stack_pool pool;
   return pool;
 }
 
+}  // namespace
+
 grid::grid(const char* kernel, const grid_shape& shape, thread_body body, const void* params, std::uint64_t seed)
     : kernel_(kernel),
       shape_(shape),
       body_(body),
       params_(params),
-      random_(static_cast<unsigned>(seed % 2147483646 + 1)) {
+      random_(static_cast<unsigned>(seed % 2147483646 + 1)),
+      number_(++g_num_grids) {
   const int num_clusters = shape.num_blocks / shape.cluster_size;
   for (int set = 0; set < shape.num_sets; ++set) {
     for (int cluster = 0; cluster < num_clusters; ++cluster) waiting_.emplace_back(set, cluster);
@@ -275,156 +163,6 @@ void grid::go_on() {
   to->at.enter(from.at, from.is_done);
 }
 
-void grid::meet_warp(operation what, site at) {
-  fiber& f = *running_;
-  warp_state& warp = *f.warp;
-  f.waits_in = what;
-  f.waits_at = at;
-  if (warp.ended != 0) fail("lanes have ended before an operation of their warp");
-  if (warp.at_barrier != 0) fail("lanes of one warp wait at a barrier and in an operation");
-  if (warp.in_operation == 0) {
-    warp.what = what;
-    warp.at = at;
-  } else if (warp.what != what || !(warp.at == at)) {
-    fail("lanes of one warp meet in different operations");
-  }
-  warp.in_operation |= bit(f.where.lane);
-  if (__builtin_popcountll(warp.in_operation) == shape_.warp_width) {
-    ++warp.generation;
-    warp.ready |= warp.in_operation;
-    warp.in_operation = 0;
-  }
-  go_on();
-  f.waits_in = operation::NONE;
-  f.view.last_met = at;
-  if (what == operation::SYNC_WARP) ++f.view.now.num_warp_syncs;
-}
-
-const std::uint64_t* grid::exchange(operation what, std::uint64_t value, site at) {
-  warp_state& warp = *running_->warp;
-  std::uint64_t* const values = warp.values[warp.generation & 1U];
-  values[running_->where.lane] = value;
-  meet_warp(what, at);
-  return values;
-}
-
-void grid::meet_block(site at) {
-  fiber& f = *running_;
-  warp_state& warp = *f.warp;
-  block_state& block = *warp.block;
-  f.waits_in = operation::SYNC_BLOCK;
-  f.waits_at = at;
-  if (block.num_ended != 0) fail("threads have ended before a barrier of their block");
-  if (warp.in_operation != 0) fail("lanes of one warp wait at a barrier and in an operation");
-  warp.at_barrier |= bit(f.where.lane);
-  if (++block.num_at_barrier == shape_.block_threads) {
-    block.num_at_barrier = 0;
-    for (auto& each : block.warps) release(each);
-  }
-  go_on();
-  f.waits_in = operation::NONE;
-  f.view.last_met = at;
-  ++f.view.now.num_barriers;
-}
-
-void grid::release(warp_state& warp) {
-  warp.ready |= warp.at_barrier;
-  warp.at_barrier = 0;
-}
-
-std::span<block_state> grid::cluster_of(const block_state& block) {
-  const auto size = static_cast<std::size_t>(shape_.cluster_size);
-  const auto slot = static_cast<std::size_t>(&block - blocks_.data());
-  return std::span(blocks_).subspan(slot / size * size, size);
-}
-
-void grid::meet_cluster(site at) {
-  fiber& f = *running_;
-  warp_state& warp = *f.warp;
-  f.waits_in = operation::SYNC_CLUSTER;
-  f.waits_at = at;
-  const auto cluster = cluster_of(*warp.block);
-  int num_waiting = 1;
-  for (const block_state& block : cluster) {
-    if (block.num_ended != 0) fail("threads have ended before a barrier of their cluster");
-    if (block.num_at_barrier != 0) fail("threads of one block wait at its barrier and at that of its cluster");
-    num_waiting += block.num_at_cluster_barrier;
-  }
-  if (warp.in_operation != 0) fail("lanes of one warp wait at a barrier and in an operation");
-  warp.at_barrier |= bit(f.where.lane);
-  ++warp.block->num_at_cluster_barrier;
-  if (num_waiting == shape_.block_threads * shape_.cluster_size) {
-    for (block_state& block : cluster) {
-      block.num_at_cluster_barrier = 0;
-      for (auto& each : block.warps) release(each);
-    }
-  }
-  go_on();
-  f.waits_in = operation::NONE;
-  f.view.last_met = at;
-  ++f.view.now.num_barriers;
-}
-
-void grid::send_to_peer(int rank, peer_store store) {
-  const fiber& f = *running_;
-  const auto cluster = cluster_of(*f.warp->block);
-  if (rank < 0 || rank >= shape_.cluster_size) fail("stores to a block that its cluster does not have");
-  const auto offset = reinterpret_cast<std::byte*>(store.cell) - f.warp->block->smem.get();
-  if (offset < 0 || static_cast<std::size_t>(offset) + sizeof(std::int32_t) > shape_.smem_bytes) {
-    fail("stores to a peer what is not in shared memory");
-  }
-  block_state& peer = cluster[static_cast<std::size_t>(rank)];
-  store.cell = reinterpret_cast<std::int32_t*>(peer.smem.get() + offset);
-  peer.from_peers[static_cast<std::size_t>(f.where.thread_idx)].push_back(store);
-}
-
-bool grid::take_from_peers(peer_store* store) {
-  const fiber& f = *running_;
-  auto& own = f.warp->block->from_peers[static_cast<std::size_t>(f.where.thread_idx)];
-  if (own.empty()) return false;
-  *store = own.back();
-  own.pop_back();
-  return true;
-}
-
-void grid::describe(std::ostream& out, const block_state& block) const {
-  constexpr int kMaxLines = 12;
-  int num_lines = 0;
-  for (std::size_t w = 0; w < block.warps.size() && num_lines < kMaxLines; ++w) {
-    const warp_state& warp = block.warps[w];
-    std::uint64_t left = warp.in_operation | warp.at_barrier;
-    while (left != 0 && num_lines < kMaxLines) {
-      const fiber& first = warp.lanes[__builtin_ctzll(left)];
-      std::uint64_t alike = 0;
-      for (int lane = 0; lane < shape_.warp_width; ++lane) {
-        const fiber& f = warp.lanes[lane];
-        const bool is_like = f.waits_in == first.waits_in && f.waits_at == first.waits_at;
-        if ((left & bit(lane)) != 0 && is_like) alike |= bit(lane);
-      }
-      out << "\n  warp " << w << ": lanes " << std::hex << "0x" << alike << std::dec << " wait in "
-          << name_of(first.waits_in) << " at " << first.waits_at.file << ":" << first.waits_at.line;
-      left &= ~alike;
-      ++num_lines;
-    }
-    if (warp.ended != 0) {
-      out << "\n  warp " << w << ": lanes 0x" << std::hex << warp.ended << std::dec << " have ended";
-      ++num_lines;
-    }
-  }
-}
-
-std::string grid::text_of_failure(const char* what) const {
-  const fiber& f = *running_;
-  std::ostringstream out;
-  out << kernel_ << ", set " << f.where.set_idx << ", block " << f.where.block_idx << ", thread " << f.where.thread_idx;
-  if (f.waits_in != operation::NONE) {
-    out << ", in " << name_of(f.waits_in) << " at " << f.waits_at.file << ":" << f.waits_at.line;
-  }
-  out << ": " << what;
-  describe(out, *f.warp->block);
-  return out.str();
-}
-
 // Nothing that the fiber holds is ever destroyed, so it must hold nothing.
 void grid::fail(const char* what) {
   failure_ = text_of_failure(what);
@@ -455,8 +193,6 @@ std::string grid::run() {
   }
   return failure_;
 }
-
-}  // namespace
 
 const position& here() { return g_grid->running().where; }
 void meet_warp(operation what, site at) { g_grid->meet_warp(what, at); }
