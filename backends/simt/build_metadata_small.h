@@ -21,9 +21,10 @@ struct build_metadata_small {
   static constexpr std::int32_t kShortQuery = 16;
   using params = build_metadata_params;
   static_assert(kGroups <= Rt::kWarp);
+  enum sum_kind : int { TOKEN_SUM, KEY_SUM, SPARSE_KEY_SUM, kNumSumKinds };
   // Sums over the requests of each group, 0 where there is none.
   struct smem {
-    std::int32_t of_group[kGroups > 1 ? 3 : 1][kGroups];
+    std::int32_t of_group[kNumSumKinds][kGroups];
   };
   template <unsigned kOutputs>
   using totals = request_totals<Rt, kRagged, kOutputs>;
@@ -33,28 +34,28 @@ struct build_metadata_small {
   static NSAMETA_DEVICE std::int32_t group() { return kGroups == 1 ? 0 : Rt::warp(); }
 
   // `sum`: over this warp's requests.
-  static NSAMETA_DEVICE void put(smem& s, int kind, std::int32_t sum) {
+  static NSAMETA_DEVICE void put(smem& s, sum_kind kind, std::int32_t sum) {
     const int num_groups = Rt::block_dim() / Rt::kWarp;
-    const int group = Rt::warp() + Rt::lane() * num_groups;
-    if (kGroups > 1 && group < kGroups) s.of_group[kind][group] = Rt::lane() == 0 ? sum : 0;
+    const int of_lane = Rt::warp() + Rt::lane() * num_groups;
+    if (of_lane < kGroups) s.of_group[kind][of_lane] = Rt::lane() == 0 ? sum : 0;
   }
 
-  static NSAMETA_DEVICE std::int32_t of_lane(const smem& s, int kind) {
+  static NSAMETA_DEVICE std::int32_t sum_of_lane(const smem& s, sum_kind kind) {
     return Rt::lane() < kGroups ? s.of_group[kind][Rt::lane()] : 0;
   }
 
   // Over the groups before this warp's, modulo 2^32.
-  static NSAMETA_DEVICE std::int32_t below(const smem& s, int kind) {
-    const std::int32_t sum = of_lane(s, kind);
+  static NSAMETA_DEVICE std::int32_t below(const smem& s, sum_kind kind) {
+    const std::int32_t sum = sum_of_lane(s, kind);
     return Rt::reduce_add(Rt::lane() < Rt::warp() ? sum : 0);
   }
 
   template <unsigned kOutputs>
   static NSAMETA_DEVICE void share(smem& s, const totals<kOutputs>& of_warp) {
     if constexpr (kGroups > 1 && totals<kOutputs>::kHasAny) {
-      if constexpr (kRagged) put(s, 0, of_warp.tokens);
-      if constexpr (totals<kOutputs>::kHasKeys) put(s, 1, of_warp.keys);
-      if constexpr (totals<kOutputs>::kHasSparse) put(s, 2, of_warp.sparse_keys);
+      if constexpr (kRagged) put(s, TOKEN_SUM, of_warp.tokens);
+      if constexpr (totals<kOutputs>::kHasKeys) put(s, KEY_SUM, of_warp.keys);
+      if constexpr (totals<kOutputs>::kHasSparse) put(s, SPARSE_KEY_SUM, of_warp.sparse_keys);
       Rt::sync_block();
     }
   }
@@ -62,14 +63,15 @@ struct build_metadata_small {
   // Over the batch, where there are several groups.
   template <unsigned kOutputs>
   static NSAMETA_DEVICE totals<kOutputs> sums_of_all(const smem& s) {
-    return {kRagged ? Rt::reduce_add(of_lane(s, 0)) : 0, totals<kOutputs>::kHasKeys ? Rt::reduce_add(of_lane(s, 1)) : 0,
-            totals<kOutputs>::kHasSparse ? Rt::reduce_add(of_lane(s, 2)) : 0};
+    return {kRagged ? Rt::reduce_add(sum_of_lane(s, TOKEN_SUM)) : 0,
+            totals<kOutputs>::kHasKeys ? Rt::reduce_add(sum_of_lane(s, KEY_SUM)) : 0,
+            totals<kOutputs>::kHasSparse ? Rt::reduce_add(sum_of_lane(s, SPARSE_KEY_SUM)) : 0};
   }
 
   template <unsigned kOutputs>
   static NSAMETA_DEVICE totals<kOutputs> sums_below(const smem& s) {
-    return {kRagged ? below(s, 0) : 0, totals<kOutputs>::kHasKeys ? below(s, 1) : 0,
-            totals<kOutputs>::kHasSparse ? below(s, 2) : 0};
+    return {kRagged ? below(s, TOKEN_SUM) : 0, totals<kOutputs>::kHasKeys ? below(s, KEY_SUM) : 0,
+            totals<kOutputs>::kHasSparse ? below(s, SPARSE_KEY_SUM) : 0};
   }
 
   // T up to kMaxSmallQuery a request.
@@ -201,19 +203,15 @@ struct build_metadata_small {
   };
 
   static NSAMETA_DEVICE query_sums sum_queries(smem& s, std::int32_t own) {
-    std::int32_t up_to = own;
-    NSAMETA_UNROLL
-    for (int distance = 1; distance < Rt::kWarp; distance *= 2) {
-      const std::int32_t of_below = Rt::shfl_up(up_to, distance);
-      up_to = formula::wrap_add(up_to, Rt::lane() >= distance ? of_below : 0);
-    }
+    const std::int32_t up_to = totals<0U>{own, 0, 0}.scanned().tokens;
     const std::int32_t before = formula::wrap_sub(up_to, own);
     const std::int32_t capped = saturating_reduce<Rt>(own);
     if constexpr (kGroups == 1) return {before, capped};
-    put(s, 0, Rt::shfl(up_to, Rt::kWarp - 1));
-    put(s, 1, capped);
+    constexpr sum_kind kCapped = KEY_SUM;  // which this role has no other use for
+    put(s, TOKEN_SUM, Rt::shfl(up_to, Rt::kWarp - 1));
+    put(s, kCapped, capped);
     Rt::sync_block();
-    return {formula::wrap_add(below(s, 0), before), saturating_reduce<Rt>(of_lane(s, 1))};
+    return {formula::wrap_add(below(s, TOKEN_SUM), before), saturating_reduce<Rt>(sum_of_lane(s, kCapped))};
   }
 
   // Role 0: T, cu_seqlens_q and the faults.

@@ -61,15 +61,15 @@ struct chunk_sums {
     // kFast: ends and begins of what requests see, and what is missing in there to topk a token, twice.
     key_sum ends;
     std::int32_t begins;
-    std::int64_t twice_missing;
-    prefix keyed;  // otherwise
+    std::uint64_t twice_missing;  // unsigned, since what is_exact refuses may be of any size
+    prefix keyed;                 // otherwise
     std::int32_t tokens;
     std::uint32_t query_bits;
 
     NSAMETA_DEVICE void add_keys(const params& p, std::int32_t kv, std::int32_t q) {
       if constexpr (kFast) {
         const std::int32_t begin = larger(formula::wrap_sub(kv, q), p.clamp != 0 ? 0 : INT32_MIN);
-        twice_missing += formula::twice_missing_to_topk(begin, kv, p.sparsity.topk);
+        twice_missing += static_cast<std::uint64_t>(formula::twice_missing_to_topk(begin, kv, p.sparsity.topk));
         ends = static_cast<key_sum>(sums::kHasHighKeys ? ends + kv : formula::wrap_add(ends, kv));
         begins = formula::wrap_add(begins, begin);
       } else {

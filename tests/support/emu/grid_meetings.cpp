@@ -36,23 +36,32 @@ const std::uint64_t* grid::exchange(operation what, std::uint64_t value, site at
   return values;
 }
 
-void grid::meet_block(site at) {
-  fiber& f = *running_;
-  warp_state& warp = *f.warp;
-  block_state& block = *warp.block;
-  f.waits_in = operation::SYNC_BLOCK;
-  f.waits_at = at;
-  if (block.num_ended != 0) fail("threads have ended before a barrier of their block");
+void grid::join_barrier() {
+  warp_state& warp = *running_->warp;
   if (warp.in_operation != 0) fail("lanes of one warp wait at a barrier and in an operation");
-  warp.at_barrier |= bit(f.where.lane);
-  if (++block.num_at_barrier == shape_.block_threads) {
-    block.num_at_barrier = 0;
-    for (auto& each : block.warps) release(each);
-  }
+  warp.at_barrier |= bit(running_->where.lane);
+}
+
+void grid::pass_barrier(site at) {
+  fiber& f = *running_;
   go_on();
   f.waits_in = operation::NONE;
   f.view.last_met = at;
   ++f.view.now.num_barriers;
+}
+
+void grid::meet_block(site at) {
+  fiber& f = *running_;
+  block_state& block = *f.warp->block;
+  f.waits_in = operation::SYNC_BLOCK;
+  f.waits_at = at;
+  if (block.num_ended != 0) fail("threads have ended before a barrier of their block");
+  join_barrier();
+  if (++block.num_at_barrier == shape_.block_threads) {
+    block.num_at_barrier = 0;
+    for (auto& each : block.warps) release(each);
+  }
+  pass_barrier(at);
 }
 
 void grid::release(warp_state& warp) {
@@ -68,29 +77,24 @@ std::span<block_state> grid::cluster_of(const block_state& block) {
 
 void grid::meet_cluster(site at) {
   fiber& f = *running_;
-  warp_state& warp = *f.warp;
   f.waits_in = operation::SYNC_CLUSTER;
   f.waits_at = at;
-  const auto cluster = cluster_of(*warp.block);
+  const auto cluster = cluster_of(*f.warp->block);
   int num_waiting = 1;
   for (const block_state& block : cluster) {
     if (block.num_ended != 0) fail("threads have ended before a barrier of their cluster");
     if (block.num_at_barrier != 0) fail("threads of one block wait at its barrier and at that of its cluster");
     num_waiting += block.num_at_cluster_barrier;
   }
-  if (warp.in_operation != 0) fail("lanes of one warp wait at a barrier and in an operation");
-  warp.at_barrier |= bit(f.where.lane);
-  ++warp.block->num_at_cluster_barrier;
+  join_barrier();
+  ++f.warp->block->num_at_cluster_barrier;
   if (num_waiting == shape_.block_threads * shape_.cluster_size) {
     for (block_state& block : cluster) {
       block.num_at_cluster_barrier = 0;
       for (auto& each : block.warps) release(each);
     }
   }
-  go_on();
-  f.waits_in = operation::NONE;
-  f.view.last_met = at;
-  ++f.view.now.num_barriers;
+  pass_barrier(at);
 }
 
 void grid::send_to_peer(int rank, peer_store store) {

@@ -87,6 +87,9 @@ class grid {
   void start(block_state& block, std::size_t slot);
   // The blocks of the cluster of one that runs.
   std::span<block_state> cluster_of(const block_state& block);
+  // What barriers of a block and of a cluster have in common: before the running thread waits, and its waiting itself.
+  void join_barrier();
+  void pass_barrier(site at);
   void release(warp_state& warp);
   void poison(block_state& block);
   warp_state* find_ready();
